@@ -1,0 +1,89 @@
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
+import { ConfigurationError, CqrsOutboxError, messageOf } from './cqrs-outbox.error.js';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from './cqrs-outbox.options.js';
+import { EventMap } from './handlers/event-map.js';
+import { HandlersExplorer } from './handlers/handlers.explorer.js';
+import { Enhancers } from './mediators/enhancers.js';
+import { STORE_MISSING } from './missing-store.js';
+import { OutboxStore } from './outbox/outbox-store.js';
+import { OutboxProducer } from './relay/outbox-producer.js';
+import { Transports } from './transports/transports.js';
+
+/** Loads all that is configured or discovered, and stops the boot with every fault that it finds in one error. */
+@Injectable()
+export class BootCheck {
+  readonly #logger = new Logger('CqrsOutbox');
+
+  constructor(
+    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+    private readonly moduleRef: ModuleRef,
+    private readonly explorer: HandlersExplorer,
+    private readonly events: EventMap,
+    private readonly enhancers: Enhancers,
+    private readonly transports: Transports,
+    private readonly producer: OutboxProducer,
+    private readonly store: OutboxStore,
+  ) {}
+
+  /**
+   * @throws {@link ConfigurationError} with all faults
+   * @throws {@link CqrsOutboxError} with code `SCHEMA_MISSING` or `SCHEMA_VERSION`
+   */
+  async run(): Promise<void> {
+    const faults = [
+      ...this.options.faults,
+      ...this.storeFaults(),
+      ...this.explorer.explore(),
+      ...this.eventFaults(),
+      ...this.transports.load(),
+      ...this.producer.check(),
+      ...(await this.enhancers.load(this.options.enhancers)),
+    ];
+    if (faults.length > 0) throw new ConfigurationError(faults);
+    await this.checkSchema();
+  }
+
+  private storeFaults(): string[] {
+    const isMissing = this.has(STORE_MISSING);
+    return isMissing ? ['store: give a store module, such as MikroOrmOutbox of @cqrs-outbox/mikro-orm'] : [];
+  }
+
+  /** Classes that are only consumed may be declared for destinations of their publisher: those are not checked. */
+  private eventFaults(): string[] {
+    const { events, transports, defaultDestination } = this.options;
+    return events.flatMap((eventClass) => {
+      try {
+        const { name, destinations } = this.events.declare(eventClass);
+        const unknown = (destinations ?? [defaultDestination]).filter(
+          (destination) => !transports.has(destination),
+        );
+        const known = [...transports.keys()].join(', ');
+        return unknown.map(
+          (destination) => `${name} is for the destination ${destination}, but transport names ${known}`,
+        );
+      } catch (error) {
+        return [`events: ${messageOf(error)}`];
+      }
+    });
+  }
+
+  private has(token: symbol): boolean {
+    try {
+      this.moduleRef.get<unknown>(token, { strict: false });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** A database that is down now may be up soon: only what it says for certain stops the boot. */
+  private async checkSchema(): Promise<void> {
+    try {
+      await this.store.checkSchema();
+    } catch (error) {
+      if (error instanceof CqrsOutboxError) throw error;
+      this.#logger.warn(`The outbox tables could not be checked: ${messageOf(error)}`);
+    }
+  }
+}

@@ -1,0 +1,80 @@
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import { CqrsOutboxError, messageOf } from '../cqrs-outbox.error.js';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
+import { EventMediator } from '../mediators/event-mediator.js';
+import { WIRE_HEADERS } from '../messages/message.js';
+import { acknowledge, redeliver } from './acknowledgement.js';
+import { InboxStore } from './inbox-store.js';
+import { MessageDecoder } from './message-decoder.js';
+import { receive, type ReceivedMessage } from './received-message.js';
+
+/** Receives messages in a Nest controller and hands their events to the handlers. */
+@Injectable()
+export class EventConsumer {
+  readonly #logger = new Logger(EventConsumer.name);
+
+  constructor(
+    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+    private readonly decoder: MessageDecoder,
+    private readonly mediator: EventMediator,
+    private readonly inbox: InboxStore,
+  ) {}
+
+  /**
+   * Rebuilds the event, runs each of its handlers in a transaction with its inbox row, and acknowledges the message
+   * when all have committed. To be awaited or returned by the controller.
+   *
+   * - A handler fails: the message is delivered again after `consumer.retryDelayMs`; handlers that have committed are
+   *   skipped then. On Kafka this rejects with `KafkaRetriableException`, so that the offset stays.
+   * - No class has the event's name: acknowledged with a warning.
+   * - No message of ours, an unreadable or invalid payload, an unknown version: logged, stored in the inbox's dead
+   *   letters, acknowledged.
+   *
+   * RabbitMQ needs `noAck: false` in the server's options: with `true`, a crash loses what is being handled.
+   *
+   * @param payload what `@Payload()` gives
+   * @param context what `@Ctx()` gives
+   */
+  async consume(payload: unknown, context: unknown): Promise<void> {
+    const message = receive(payload, context);
+    try {
+      await this.handle(message);
+    } catch (error) {
+      this.#logger.error(
+        `Handling failed, ${describe(message)} will be delivered again: ${messageOf(error)}`,
+      );
+      return redeliver(context, error, this.options.consumer.retryDelayMs);
+    }
+    acknowledge(context);
+  }
+
+  private async handle(message: ReceivedMessage): Promise<void> {
+    let decoded;
+    try {
+      decoded = this.decoder.decode(message);
+    } catch (error) {
+      if (error instanceof CqrsOutboxError && error.code === 'MESSAGE_REJECTED')
+        return this.reject(message, error.message);
+      throw error;
+    }
+    if (!decoded) {
+      this.#logger.warn(`No event class has the name of ${describe(message)}: acknowledged, not handled.`);
+      return;
+    }
+    const { event, eventClass, context } = decoded;
+    if (event === null) await this.mediator.sendTombstone(eventClass, context);
+    else await this.mediator.send(event, context);
+  }
+
+  private async reject(message: ReceivedMessage, reason: string): Promise<void> {
+    this.#logger.error(`Set aside as a dead letter, ${describe(message)}: ${reason}.`);
+    const { headers, payload, coordinates } = message;
+    const messageId = headers[WIRE_HEADERS.id];
+    const name = headers[WIRE_HEADERS.name];
+    await this.inbox.setAside({ messageId, name, coordinates, reason, headers, payload });
+  }
+}
+
+function describe({ headers, coordinates }: ReceivedMessage): string {
+  return `message ${headers[WIRE_HEADERS.id] ?? '(no id)'} (${headers[WIRE_HEADERS.name] ?? 'no name'}) at ${coordinates}`;
+}

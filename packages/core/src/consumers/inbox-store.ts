@@ -1,0 +1,36 @@
+/** A message that could not be handled as it is, with all that a person needs to find and judge it. */
+export interface RejectedMessage {
+  readonly messageId: string | undefined;
+  readonly name: string | undefined;
+  /** Where it was: `kafka meetings[3]@42`. */
+  readonly coordinates: string;
+  readonly reason: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** The raw bytes. */
+  readonly payload: Buffer | null;
+}
+
+/** Port: what a consumer remembers. */
+export abstract class InboxStore {
+  /**
+   * Inserts (message id, handler) in the current transaction. While another transaction has inserted the same pair and
+   * is still open, this waits for its end.
+   *
+   * @throws {@link DuplicateMessageError} when the pair is there already; the transaction must then be rolled back
+   */
+  abstract record(messageId: string, handler: string): Promise<void>;
+
+  /** Stores a message in the inbox's dead letters, in a transaction of its own. */
+  abstract setAside(message: RejectedMessage): Promise<void>;
+}
+
+/** A handler has handled this message already. It ends the handler's transaction, and is no failure. */
+export class DuplicateMessageError extends Error {
+  constructor(
+    readonly messageId: string,
+    readonly handler: string,
+  ) {
+    super(`${handler} has handled message ${messageId} already.`);
+    this.name = DuplicateMessageError.name;
+  }
+}

@@ -1,0 +1,138 @@
+/** Every `code` that an error of this package can have. Codes are stable: branch on them, not on messages. */
+export type CqrsOutboxErrorCode =
+  | 'CONFIGURATION'
+  | 'SCHEMA_MISSING'
+  | 'SCHEMA_VERSION'
+  | 'INVALID_EVENT_DECLARATION'
+  | 'HANDLER_NOT_FOUND'
+  | 'REQUEST_VALIDATION'
+  | 'NO_ACTIVE_UNIT_OF_WORK'
+  | 'UNIT_OF_WORK_ROLLED_BACK'
+  | 'DOMAIN_EVENT_OUTSIDE_TRANSACTION'
+  | 'DOMAIN_EVENT_LIMIT'
+  | 'EVENT_NOT_DECLARED'
+  | 'EVENT_NAME_CONFLICT'
+  | 'EVENT_VALIDATION'
+  | 'EVENT_KEY'
+  | 'EVENT_HEADER'
+  | 'UNKNOWN_DESTINATION'
+  | 'PAYLOAD_NOT_SERIALIZABLE'
+  | 'PAYLOAD_TOO_LARGE'
+  | 'ENTRY_NOT_FOUND'
+  | 'PUBLISH_FAILED'
+  | 'EVENT_HANDLING'
+  | 'MESSAGE_REJECTED';
+
+/** Base of all errors that this library throws on purpose. */
+export class CqrsOutboxError extends Error {
+  /** Stable, for programs. */
+  readonly code: CqrsOutboxErrorCode;
+
+  constructor(code: CqrsOutboxErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+  }
+}
+
+/** The configuration is wrong; thrown at boot, with every fault that was found. */
+export class ConfigurationError extends CqrsOutboxError {
+  constructor(readonly faults: readonly string[]) {
+    super(
+      'CONFIGURATION',
+      `CqrsOutboxModule can't start, ${faults.length} fault(s):\n` +
+        faults.map((fault) => `  - ${fault}`).join('\n'),
+    );
+  }
+}
+
+/** No class handles the request that was sent. */
+export class HandlerNotFoundError extends CqrsOutboxError {
+  constructor(readonly requestName: string) {
+    super(
+      'HANDLER_NOT_FOUND',
+      `No handler for ${requestName}. Decorate a class with @CommandHandler(${requestName}) or ` +
+        `@QueryHandler(${requestName}) and list it in the providers of a module that the application imports.`,
+    );
+  }
+}
+
+/** A property that breaks rules of class-validator. */
+export interface PropertyViolation {
+  /** Path of the property: `items[2].price`. */
+  readonly property: string;
+  /** Rule -> message, as class-validator gives them. */
+  readonly rules: Readonly<Record<string, string>>;
+}
+
+/** A command or query breaks its class-validator rules; its handler was not run. */
+export class RequestValidationError extends CqrsOutboxError {
+  constructor(
+    readonly requestName: string,
+    readonly violations: readonly PropertyViolation[],
+  ) {
+    super('REQUEST_VALIDATION', `${requestName} is invalid: ${describeViolations(violations)}.`);
+  }
+}
+
+/** An event breaks its class-validator rules: at `append`, or when it was received. */
+export class EventValidationError extends CqrsOutboxError {
+  constructor(
+    readonly eventName: string,
+    readonly violations: readonly PropertyViolation[],
+  ) {
+    super('EVENT_VALIDATION', `${eventName} is invalid: ${describeViolations(violations)}.`);
+  }
+}
+
+/** `append` was called where no transaction is open that the entry could commit with. */
+export class NoActiveUnitOfWorkError extends CqrsOutboxError {
+  constructor(eventName: string, why: string) {
+    super(
+      'NO_ACTIVE_UNIT_OF_WORK',
+      `${eventName} can't be appended: ${why}. Append inside a command handler, an event handler or a transaction ` +
+        `of the store, or use EventEmitter.emit for an event that may be lost.`,
+    );
+  }
+}
+
+/** A joined command failed and its error was caught: the work that it shares can't commit any more. */
+export class UnitOfWorkRolledBackError extends CqrsOutboxError {
+  constructor(cause: unknown) {
+    super(
+      'UNIT_OF_WORK_ROLLED_BACK',
+      'The unit of work was rolled back, since a command that had joined it failed. Let the error of a joined command ' +
+        'pass, or send that command outside of the unit of work.',
+      { cause },
+    );
+  }
+}
+
+/** Some handlers of an event failed; `errors` has the reason of each. */
+export class EventHandlingError extends CqrsOutboxError {
+  constructor(
+    readonly eventName: string,
+    readonly failures: readonly { handler: string; error: unknown }[],
+  ) {
+    const list = failures.map(({ handler, error }) => `${handler}: ${messageOf(error)}`).join('; ');
+    super('EVENT_HANDLING', `${failures.length} handler(s) of ${eventName} failed: ${list}.`, {
+      cause: failures[0]?.error,
+    });
+  }
+}
+
+/** The text of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function describeViolations(violations: readonly PropertyViolation[]): string {
+  return violations
+    .map(
+      ({ property, rules }) =>
+        `${property} (${Object.entries(rules)
+          .map(([rule, text]) => `${rule}: ${text}`)
+          .join(', ')})`,
+    )
+    .join('; ');
+}

@@ -1,0 +1,125 @@
+import {
+  Inject,
+  Module,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type OnModuleDestroy,
+  type OnModuleInit,
+} from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
+import { BootCheck } from './boot-check.js';
+import { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } from './cqrs-outbox.module-definition.js';
+import { RESOLVED_OPTIONS, type CqrsOutboxOptions, type ResolvedOptions } from './cqrs-outbox.options.js';
+import { EventConsumer } from './consumers/event-consumer.js';
+import { InboxStep } from './consumers/inbox-step.js';
+import { MessageDecoder } from './consumers/message-decoder.js';
+import { EventMap } from './handlers/event-map.js';
+import { HandlersExplorer } from './handlers/handlers.explorer.js';
+import { RequestMap } from './handlers/request-map.js';
+import { Enhancers } from './mediators/enhancers.js';
+import { EventMediator } from './mediators/event-mediator.js';
+import { HandlerPipeline } from './mediators/handler-pipeline.js';
+import { RequestMediator } from './mediators/request-mediator.js';
+import { EventValidator, RequestValidator } from './mediators/validation.js';
+import { JsonSerializer, Serializer } from './messages/serializer.js';
+import { EventEmitter } from './outbox/event-emitter.js';
+import { EventEncoder } from './outbox/event-encoder.js';
+import { Outbox } from './outbox/outbox.js';
+import { OutboxProducer } from './relay/outbox-producer.js';
+import { OutboxRelay } from './relay/outbox-relay.js';
+import { WakeUp } from './relay/wake-up.js';
+import { resolveOptions } from './resolve-options.js';
+import { Transports } from './transports/transports.js';
+import { CommandUnitOfWork } from './unit-of-work/command-unit-of-work.js';
+import { CommitStep } from './unit-of-work/commit-step.js';
+import { ExecutionScope } from './unit-of-work/execution-scope.js';
+import { UnitOfWork } from './unit-of-work/unit-of-work.js';
+
+/**
+ * CQRS mediators and a transactional outbox. Import it once, by `forRoot` or `forRootAsync`, beside the module of the
+ * store's ORM and `ScheduleModule.forRoot()`.
+ *
+ * The boot stops with one {@link ConfigurationError} that lists every fault of options, handlers and transports; a
+ * broker or a database that can't be reached does not stop it.
+ */
+@Module({
+  imports: [DiscoveryModule],
+  providers: [
+    { provide: RESOLVED_OPTIONS, useFactory: resolveOptions, inject: [MODULE_OPTIONS_TOKEN] },
+    {
+      provide: Serializer,
+      useFactory: (options: Partial<CqrsOutboxOptions> | undefined) =>
+        options?.serializer ?? new JsonSerializer(),
+      inject: [MODULE_OPTIONS_TOKEN],
+    },
+    RequestMap,
+    EventMap,
+    HandlersExplorer,
+    Enhancers,
+    HandlerPipeline,
+    RequestValidator,
+    EventValidator,
+    RequestMediator,
+    EventMediator,
+    ExecutionScope,
+    CommandUnitOfWork,
+    CommitStep,
+    EventEncoder,
+    Outbox,
+    EventEmitter,
+    Transports,
+    WakeUp,
+    OutboxRelay,
+    OutboxProducer,
+    InboxStep,
+    MessageDecoder,
+    EventConsumer,
+    BootCheck,
+  ],
+  exports: [
+    RequestMediator,
+    EventMediator,
+    Outbox,
+    EventEmitter,
+    EventConsumer,
+    OutboxRelay,
+    RequestMap,
+    EventMap,
+  ],
+})
+export class CqrsOutboxModule
+  extends ConfigurableModuleClass
+  implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown
+{
+  constructor(
+    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+    private readonly bootCheck: BootCheck,
+    private readonly unitOfWork: UnitOfWork,
+    private readonly commitStep: CommitStep,
+    private readonly producer: OutboxProducer,
+    private readonly transports: Transports,
+  ) {
+    super();
+  }
+
+  /** Checks everything, with all faults in one error. */
+  async onModuleInit(): Promise<void> {
+    await this.bootCheck.run();
+    this.unitOfWork.setHooks(this.commitStep);
+  }
+
+  /** Runs the hooks of `onStartup`, and starts the relay. */
+  async onApplicationBootstrap(): Promise<void> {
+    for (const hook of this.options.onStartup) await hook();
+    this.producer.start();
+  }
+
+  /** Drains, while the database and the clients are still open: those close in `onApplicationShutdown`. */
+  async onModuleDestroy(): Promise<void> {
+    await this.producer.stop();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.transports.close();
+  }
+}

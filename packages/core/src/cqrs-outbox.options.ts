@@ -1,0 +1,91 @@
+import type { InjectionToken } from '@nestjs/common';
+import type { ClientOptions, CustomClientOptions } from '@nestjs/microservices';
+import type { EnhancerOptions } from './mediators/enhancers.js';
+import type { EventClass } from './messages/event.js';
+import type { Serializer } from './messages/serializer.js';
+import type { RelayOptions, ResolvedRelayOptions } from './relay/relay.options.js';
+import type { Transport } from './transports/transport.js';
+
+/**
+ * One destination: Nest's own client options (a client is made of them and closed at shutdown), the injection token of
+ * a `ClientProxy` or {@link Transport} that the application provides and closes, or a {@link Transport}.
+ */
+export type TransportOption = ClientOptions | CustomClientOptions | InjectionToken | Transport;
+
+/** Which class-validator options apply to commands and queries. */
+export interface RequestValidationOptions {
+  /**
+   * Removes properties without any rule from a request before its handler runs.
+   * @defaultValue false
+   */
+  whitelist?: boolean;
+  /**
+   * With `whitelist`: a property without any rule is an error instead.
+   * @defaultValue false
+   */
+  forbidNonWhitelisted?: boolean;
+}
+
+/** How consumers behave. */
+export interface ConsumerOptions {
+  /**
+   * How long a message whose handler failed waits before it is delivered again, in milliseconds. RabbitMQ: the message
+   * holds one of the prefetched places meanwhile. Kafka: its partition waits.
+   * @defaultValue 1000
+   */
+  retryDelayMs?: number;
+}
+
+/** What `CqrsOutboxModule.forRoot` takes, beside `store` and `isGlobal`. */
+export interface CqrsOutboxOptions extends EnhancerOptions {
+  /** The name of this application in the messages it publishes: CloudEvents' `source`. */
+  source: string;
+  /** The destination `default`, or several by name. */
+  transport: TransportOption | Readonly<Record<string, TransportOption>>;
+  /**
+   * How the relay works; `false` where another instance of the application runs it.
+   * @defaultValue all defaults of {@link RelayOptions}
+   */
+  relay?: RelayOptions | false;
+  /**
+   * How requests are validated; `false` where another layer has done it.
+   * @defaultValue class-validator's rules, without a whitelist
+   */
+  validation?: RequestValidationOptions | false;
+  /**
+   * The largest payload that can be appended, in bytes after serialisation. Stay under the broker's own limit, with room
+   * for key and headers (Kafka's default is 1 MiB).
+   * @defaultValue 921600
+   */
+  maxPayloadBytes?: number;
+  /** Event classes that are appended here but handled elsewhere, so that conflicts of names are found at boot. */
+  events?: readonly EventClass[];
+  /**
+   * Encodes payloads.
+   * @defaultValue JSON
+   */
+  serializer?: Serializer;
+  consumer?: ConsumerOptions;
+  /** Run one after another when all modules are initialised, before the relay starts. What they throw stops the boot. */
+  onStartup?: readonly (() => Promise<void> | void)[];
+}
+
+/** The options with all defaults, for the library's own parts. */
+export interface ResolvedOptions {
+  readonly source: string;
+  readonly transports: ReadonlyMap<string, TransportOption>;
+  /** For events that name no destination. */
+  readonly defaultDestination: string;
+  readonly relay: ResolvedRelayOptions | false;
+  readonly validation: RequestValidationOptions | false;
+  readonly maxPayloadBytes: number;
+  readonly events: readonly EventClass[];
+  readonly consumer: Required<ConsumerOptions>;
+  readonly enhancers: EnhancerOptions;
+  readonly onStartup: readonly (() => Promise<void> | void)[];
+  /** What is wrong with what the user gave; reported at boot together with all other faults. */
+  readonly faults: readonly string[];
+}
+
+/** Injection token of {@link ResolvedOptions}. */
+export const RESOLVED_OPTIONS = Symbol('cqrs-outbox:options');

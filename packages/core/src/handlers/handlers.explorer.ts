@@ -1,0 +1,99 @@
+import { Injectable, type Type } from '@nestjs/common';
+import { DiscoveryService } from '@nestjs/core';
+import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper.js';
+import { messageOf } from '../cqrs-outbox.error.js';
+import { Command, Query } from '../messages/request.js';
+import { DomainEvent, ECSTEvent, isOutbound, NotificationEvent } from '../messages/event.js';
+import { MAX_NAME_LENGTH } from '../messages/integration-event.decorator.js';
+import { EventMap } from './event-map.js';
+import { describeHandler, type HandlerReference } from './handler-reference.js';
+import { handlerMetadataOf, type HandlerMetadata } from './handler-metadata.js';
+import { RequestMap } from './request-map.js';
+
+/** Finds the decorated handlers of every module and fills the maps with them. */
+@Injectable()
+export class HandlersExplorer {
+  constructor(
+    private readonly discovery: DiscoveryService,
+    private readonly requests: RequestMap,
+    private readonly events: EventMap,
+  ) {}
+
+  /** @returns every fault that was found, each with the classes and modules involved. */
+  explore(): string[] {
+    const faults: string[] = [];
+    for (const wrapper of this.discovery.getProviders()) {
+      // An alias (`useExisting`) and a factory have no class of their own to be decorated.
+      const handlerClass = wrapper.metatype as Type<object> | null;
+      if (!handlerClass || wrapper.isAlias || typeof handlerClass !== 'function') continue;
+      const metadata = handlerMetadataOf(handlerClass);
+      if (metadata) faults.push(...this.register(wrapper as InstanceWrapper<object>, handlerClass, metadata));
+    }
+    return faults;
+  }
+
+  private register(
+    wrapper: InstanceWrapper<object>,
+    handlerClass: Type<object>,
+    metadata: HandlerMetadata,
+  ): string[] {
+    const handler: HandlerReference = {
+      handlerClass,
+      moduleName: wrapper.host?.name ?? 'unknown module',
+      name: metadata.name ?? handlerClass.name,
+      wrapper,
+      instance: undefined,
+    };
+    const method = metadata.kind === 'event' ? 'handle' : 'execute';
+    const faults: string[] = [];
+    if (typeof (handlerClass.prototype as Record<string, unknown>)[method] !== 'function') {
+      faults.push(`${describeHandler(handler)} has no method ${method}()`);
+    }
+    for (const handled of metadata.handles) {
+      const fault = this.bind(metadata.kind, handled, handler);
+      if (fault !== undefined) faults.push(fault);
+    }
+    return faults;
+  }
+
+  private bind(
+    kind: HandlerMetadata['kind'],
+    handled: unknown,
+    handler: HandlerReference,
+  ): string | undefined {
+    const decorator = { command: '@CommandHandler', query: '@QueryHandler', event: '@EventHandler' }[kind];
+    if (!isClass(handled)) {
+      return (
+        `${describeHandler(handler)}: ${decorator} got ${String(handled)}, which is no class; with undefined, look for ` +
+        `a circular import`
+      );
+    }
+    const bases = { command: [Command], query: [Query], event: [DomainEvent, NotificationEvent, ECSTEvent] }[
+      kind
+    ];
+    if (!bases.some((base) => handled.prototype instanceof base)) {
+      const expected = bases.map(({ name }) => name).join(', ');
+      return `${describeHandler(handler)}: ${decorator}(${handled.name}), but ${handled.name} does not extend ${expected}`;
+    }
+    if (kind !== 'event') return this.requests.add(handled, { kind, handler });
+    return this.bindEvent(handled, handler);
+  }
+
+  private bindEvent(eventClass: Type<object>, handler: HandlerReference): string | undefined {
+    if (handler.name.length > MAX_NAME_LENGTH) {
+      return `${describeHandler(handler)}: its name in the inbox is over ${MAX_NAME_LENGTH} characters`;
+    }
+    if (isOutbound(eventClass.prototype as object)) {
+      try {
+        this.events.declare(eventClass);
+      } catch (error) {
+        return `${describeHandler(handler)}: ${messageOf(error)}`;
+      }
+    }
+    return this.events.add(eventClass, handler);
+  }
+}
+
+function isClass(value: unknown): value is Type<object> {
+  return typeof value === 'function' && value.prototype !== undefined;
+}

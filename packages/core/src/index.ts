@@ -1,0 +1,83 @@
+export { CqrsOutboxModule } from './cqrs-outbox.module.js';
+export type { CqrsOutboxModuleExtras } from './cqrs-outbox.module-definition.js';
+export {
+  type ConsumerOptions,
+  type CqrsOutboxOptions,
+  type RequestValidationOptions,
+  type TransportOption,
+} from './cqrs-outbox.options.js';
+export {
+  ConfigurationError,
+  CqrsOutboxError,
+  type CqrsOutboxErrorCode,
+  EventHandlingError,
+  EventValidationError,
+  HandlerNotFoundError,
+  NoActiveUnitOfWorkError,
+  type PropertyViolation,
+  RequestValidationError,
+  UnitOfWorkRolledBackError,
+} from './cqrs-outbox.error.js';
+
+export { AggregateRoot } from './messages/aggregate-root.js';
+export { type PropsOf } from './messages/constructible.js';
+export {
+  type AnyEvent,
+  DomainEvent,
+  ECSTEvent,
+  type EventClass,
+  NotificationEvent,
+  type OutboundEvent,
+} from './messages/event.js';
+export { IntegrationEvent, type IntegrationEventOptions } from './messages/integration-event.decorator.js';
+export { type Message, WIRE_HEADERS } from './messages/message.js';
+export { type MessageContext } from './messages/message-context.js';
+export { Command, Query, Request, type ResultOf } from './messages/request.js';
+export { JsonSerializer, Serializer } from './messages/serializer.js';
+
+export { EventMap } from './handlers/event-map.js';
+export {
+  CommandHandler,
+  EventHandler,
+  type EventHandlerOptions,
+  QueryHandler,
+} from './handlers/handler.decorators.js';
+export { type HandlesEvent, type RequestHandler } from './handlers/request-handler.js';
+export { RequestMap } from './handlers/request-map.js';
+
+export { type EnhancerOptions } from './mediators/enhancers.js';
+export { EventMediator } from './mediators/event-mediator.js';
+export { type CqrsContextType } from './mediators/handler-pipeline.js';
+export { LOGGING_OPTIONS, LoggingInterceptor, type LoggingOptions } from './mediators/logging.interceptor.js';
+export { RequestMediator } from './mediators/request-mediator.js';
+
+export { PendingEvents } from './unit-of-work/pending-events.js';
+export {
+  type CommittingTransaction,
+  type TransactionHooks,
+  UnitOfWork,
+} from './unit-of-work/unit-of-work.js';
+
+export { type AppendOptions } from './outbox/event-encoder.js';
+export { EventEmitter } from './outbox/event-emitter.js';
+export { Outbox } from './outbox/outbox.js';
+export { type OutboxEntry, type StoredEntry } from './outbox/outbox-entry.js';
+export { type DeadLetterReason, type EntryRange, OutboxStore } from './outbox/outbox-store.js';
+
+export { type DestinationHealth } from './relay/destination-health.js';
+export { type RelayReport } from './relay/destination-relay.js';
+export { OutboxRelay } from './relay/outbox-relay.js';
+export { type RelayOptions } from './relay/relay.options.js';
+
+export { type Envelope } from './transports/client-proxy.transport.js';
+export {
+  InMemoryContext,
+  type InMemoryMessage,
+  InMemoryTransport,
+} from './transports/in-memory.transport.js';
+export { NullTransport } from './transports/null.transport.js';
+export { type PublishResult, Transport } from './transports/transport.js';
+
+export { EventConsumer } from './consumers/event-consumer.js';
+export { DuplicateMessageError, InboxStore, type RejectedMessage } from './consumers/inbox-store.js';
+export { RabbitMqEventDeserializer } from './consumers/rabbitmq-event.deserializer.js';

@@ -1,0 +1,111 @@
+import { Injectable } from '@nestjs/common';
+import { v7 as uuidv7 } from 'uuid';
+import { EventHandlingError } from '../cqrs-outbox.error.js';
+import { InboxStep } from '../consumers/inbox-step.js';
+import { EventMap } from '../handlers/event-map.js';
+import type { HandlerReference } from '../handlers/handler-reference.js';
+import type { HandlesEvent } from '../handlers/request-handler.js';
+import { DomainEvent, type EventClass } from '../messages/event.js';
+import { eventDeclarationOf } from '../messages/integration-event.decorator.js';
+import type { MessageContext } from '../messages/message-context.js';
+import { ExecutionScope } from '../unit-of-work/execution-scope.js';
+import { UnitOfWork } from '../unit-of-work/unit-of-work.js';
+import { HandlerPipeline, type InnermostStep, type Invocation } from './handler-pipeline.js';
+
+/** Hands an event to its handlers. */
+@Injectable()
+export class EventMediator {
+  readonly #invocations = new Map<HandlerReference, Invocation>();
+
+  constructor(
+    private readonly events: EventMap,
+    private readonly pipeline: HandlerPipeline,
+    private readonly inbox: InboxStep,
+    private readonly unitOfWork: UnitOfWork,
+    private readonly scope: ExecutionScope,
+  ) {}
+
+  /**
+   * Runs every handler of the event, one after another, each inside Nest's enhancers.
+   *
+   * - A `DomainEvent`: in the current transaction. The first failure is thrown and the rest is not run.
+   * - Any other: each handler in a transaction of its own with its inbox row, so that a handler that has handled this
+   *   message already is skipped. A failing one does not stop its siblings.
+   *
+   * @param context of the message that carried the event; left out, one is made with a new message id
+   * @throws {@link EventHandlingError} when handlers of an outbound event failed
+   */
+  async send(event: object, context?: MessageContext): Promise<void> {
+    if (event instanceof DomainEvent) return this.handleDomainEvent(event);
+    await this.handleMessage(event.constructor, event, context ?? contextFor(event));
+  }
+
+  /** Runs the `handleTombstone` of the handlers that have one. Transactions and errors as in {@link send}. */
+  async sendTombstone(eventClass: EventClass, context: MessageContext): Promise<void> {
+    await this.handleMessage(eventClass, null, context);
+  }
+
+  private async handleDomainEvent(event: DomainEvent): Promise<void> {
+    const context = contextFor(event);
+    for (const handler of this.events.handlersOf(event.constructor)) {
+      await this.invocationOf(handler, 'handle', (proceed) => proceed())(event, context);
+    }
+  }
+
+  private async handleMessage(
+    eventClass: unknown,
+    event: object | null,
+    context: MessageContext,
+  ): Promise<void> {
+    const { correlationId, messageId: causationId } = context;
+    const failures: { handler: string; error: unknown }[] = [];
+    for (const handler of this.events.handlersOf(eventClass)) {
+      const args = event === null ? [context] : [event, context];
+      try {
+        await this.scope.run({ correlationId, causationId }, () =>
+          this.unitOfWork.runInContext(() => this.invocationFor(handler, event === null)(...args)),
+        );
+      } catch (error) {
+        failures.push({ handler: handler.name, error });
+      }
+    }
+    if (failures.length > 0) throw new EventHandlingError(context.name, failures);
+  }
+
+  private invocationFor(handler: HandlerReference, isTombstone: boolean): Invocation {
+    const { prototype } = handler.handlerClass as { prototype: HandlesEvent<object> };
+    if (isTombstone && !prototype.handleTombstone) return async () => undefined;
+    return this.invocationOf(handler, isTombstone ? 'handleTombstone' : 'handle', (proceed, args) =>
+      this.inbox.run(args.at(-1) as MessageContext, handler.name, proceed),
+    );
+  }
+
+  private invocationOf(handler: HandlerReference, method: string, step: InnermostStep): Invocation {
+    if (method !== 'handle') return this.pipeline.prepare(handler, method, step);
+    let invocation = this.#invocations.get(handler);
+    if (!invocation) {
+      invocation = this.pipeline.prepare(handler, method, step);
+      this.#invocations.set(handler, invocation);
+    }
+    return invocation;
+  }
+}
+
+/** The context of an event that came by no message. */
+function contextFor(event: object): MessageContext {
+  const declaration = eventDeclarationOf(event.constructor);
+  const messageId = uuidv7();
+  return {
+    messageId,
+    name: declaration?.name ?? event.constructor.name,
+    version: declaration?.version ?? 1,
+    source: 'in process',
+    topic: declaration?.topic ?? '',
+    key: messageId,
+    occurredAt: new Date(),
+    correlationId: messageId,
+    causationId: undefined,
+    headers: {},
+    coordinates: 'in process',
+  };
+}

@@ -1,0 +1,92 @@
+import 'reflect-metadata';
+import { Injectable, type ContextType } from '@nestjs/common';
+import { EXCEPTION_FILTERS_METADATA } from '@nestjs/common/constants.js';
+import { ContextIdFactory, ModuleRef, type ExternalContextCreator } from '@nestjs/core';
+import type { HandlerReference } from '../handlers/handler-reference.js';
+import { Enhancers } from './enhancers.js';
+
+/**
+ * The type of our execution contexts: `context.getType<CqrsContextType>() === 'cqrs'`. `getArgs()` gives the request,
+ * or the event and its {@link MessageContext}; `getClass()` the handler's class.
+ */
+export type CqrsContextType = ContextType | 'cqrs';
+
+/** Runs a handler, given its arguments. */
+export type Invocation = (...args: unknown[]) => Promise<unknown>;
+
+/** What is done around the handler's method and inside all enhancers: validation, transaction, inbox. */
+export type InnermostStep = (proceed: () => Promise<unknown>, args: readonly unknown[]) => Promise<unknown>;
+
+/**
+ * Puts Nest's enhancers (guards, interceptors, filters) around a handler's method. For a handler with a single
+ * instance that is done once; a request-scoped or transient one is resolved for each call, in a context of its own in
+ * which `REQUEST` is the request or event.
+ */
+@Injectable()
+export class HandlerPipeline {
+  #creator: ExternalContextCreator | undefined;
+
+  constructor(
+    private readonly moduleRef: ModuleRef,
+    private readonly enhancers: Enhancers,
+  ) {}
+
+  prepare(handler: HandlerReference, method: string, step: InnermostStep): Invocation {
+    const { instance, wrapper } = handler;
+    const single =
+      instance ?? (wrapper?.isDependencyTreeStatic() && !wrapper.isTransient ? wrapper.instance : undefined);
+    if (single) return this.enhance(single, method, step);
+
+    return async (...args) => {
+      const contextId = ContextIdFactory.create();
+      this.moduleRef.registerRequestByContextId(args[0], contextId);
+      const scoped = await this.moduleRef.resolve<object>(handler.handlerClass, contextId, { strict: false });
+      return this.enhance(scoped, method, step, contextId, wrapper?.id)(...args);
+    };
+  }
+
+  private enhance(
+    instance: object,
+    methodName: string,
+    step: InnermostStep,
+    contextId?: ReturnType<typeof ContextIdFactory.create>,
+    inquirerId?: string,
+  ): Invocation {
+    const method = (instance as Record<string, Invocation>)[methodName] as Invocation;
+    const hasFilters = this.enhancers.hasGlobalFilters || this.declaresFilters(instance, method);
+    return this.creator.create(
+      instance,
+      withStep(method, step),
+      methodName,
+      undefined,
+      undefined,
+      contextId,
+      inquirerId,
+      { guards: true, interceptors: true, filters: hasFilters },
+      'cqrs',
+    ) as Invocation;
+  }
+
+  private declaresFilters(instance: object, method: Invocation): boolean {
+    return [instance.constructor, method].some((target) =>
+      Reflect.hasMetadata(EXCEPTION_FILTERS_METADATA, target),
+    );
+  }
+
+  /** Made at the first call, when the application has all its global enhancers. */
+  private get creator(): ExternalContextCreator {
+    return (this.#creator ??= this.enhancers.createContextCreator());
+  }
+}
+
+/**
+ * The method with the step around it. It inherits from the method, so that `Reflector` finds the method's metadata on
+ * `context.getHandler()`.
+ */
+function withStep(method: Invocation, step: InnermostStep): Invocation {
+  const stepped = function (this: unknown, ...args: unknown[]): Promise<unknown> {
+    return step(async () => method.apply(this, args), args);
+  };
+  Object.defineProperty(stepped, 'name', { value: method.name });
+  return Object.setPrototypeOf(stepped, method) as Invocation;
+}

@@ -1,0 +1,71 @@
+import { Injectable } from '@nestjs/common';
+import { HandlerNotFoundError } from '../cqrs-outbox.error.js';
+import { RequestMap, type RequestBinding } from '../handlers/request-map.js';
+import type { Request } from '../messages/request.js';
+import { CommandUnitOfWork } from '../unit-of-work/command-unit-of-work.js';
+import { ExecutionScope } from '../unit-of-work/execution-scope.js';
+import { UnitOfWork } from '../unit-of-work/unit-of-work.js';
+import { HandlerPipeline, type InnermostStep, type Invocation } from './handler-pipeline.js';
+import { RequestValidator } from './validation.js';
+
+/** Sends commands and queries to their handlers. */
+@Injectable()
+export class RequestMediator {
+  readonly #invocations = new Map<unknown, Invocation>();
+
+  constructor(
+    private readonly requests: RequestMap,
+    private readonly pipeline: HandlerPipeline,
+    private readonly validator: RequestValidator,
+    private readonly unitOfWork: UnitOfWork,
+    private readonly commands: CommandUnitOfWork,
+    private readonly scope: ExecutionScope,
+  ) {}
+
+  /**
+   * Runs the request through guards, interceptors and validation, and then its handler.
+   *
+   * A command's handler runs in a transaction that commits before this resolves and is rolled back when the handler
+   * rejects. Sent from inside a command (or any open transaction of the store) it joins that one, which commits or
+   * rolls back as a whole. A query's handler runs in a fresh persistence context without a unit of work.
+   *
+   * @throws {@link HandlerNotFoundError} when no class handles the request
+   * @throws {@link RequestValidationError} when it breaks its class-validator rules; the handler is not run
+   * @throws {@link UnitOfWorkRolledBackError} see {@link CommandUnitOfWork}
+   * @throws what the handler, an enhancer or the commit throws
+   */
+  async send<R>(request: Request<R>): Promise<R> {
+    const binding = this.requests.get(request.constructor);
+    if (!binding) throw new HandlerNotFoundError(request.constructor.name);
+    const invocation = this.invocationOf(request.constructor, binding);
+    const result =
+      binding.kind === 'query' ? this.runQuery(invocation, request) : this.runCommand(invocation, request);
+    // The decorators tie the handler's result to the request's type.
+    return (await result) as R;
+  }
+
+  private runCommand(invocation: Invocation, command: object): Promise<unknown> {
+    return this.commands.isOpen
+      ? invocation(command)
+      : this.unitOfWork.runInContext(() => invocation(command));
+  }
+
+  private runQuery(invocation: Invocation, query: object): Promise<unknown> {
+    const readOnly = this.unitOfWork.current();
+    const run = (): Promise<unknown> => this.unitOfWork.runInContext(() => invocation(query));
+    return readOnly ? this.scope.run({ readOnly }, run) : run();
+  }
+
+  private invocationOf(requestClass: unknown, { kind, handler }: RequestBinding): Invocation {
+    let invocation = this.#invocations.get(requestClass);
+    if (!invocation) {
+      const step: InnermostStep = async (proceed, [request]) => {
+        await this.validator.validate(request as object);
+        return kind === 'command' ? this.commands.run(proceed) : proceed();
+      };
+      invocation = this.pipeline.prepare(handler, 'execute', step);
+      this.#invocations.set(requestClass, invocation);
+    }
+    return invocation;
+  }
+}

@@ -1,0 +1,95 @@
+import 'reflect-metadata';
+import { CqrsOutboxError } from '../cqrs-outbox.error.js';
+import type { EventClass, OutboundEvent } from './event.js';
+
+const INTEGRATION_EVENT = Symbol('cqrs-outbox:integration-event');
+
+/** How an event class appears outside of the process. */
+export interface IntegrationEventOptions<E extends object = OutboundEvent> {
+  /** The wire name, explicit and stable: `meetings.room-closed`. At most 191 characters. */
+  name: string;
+  /**
+   * The version of the payload, a positive integer. Raise it with an incompatible change.
+   * @defaultValue 1
+   */
+  version?: number;
+  /** Kafka topic, or what the transport routes by. At most 191 characters. */
+  topic: string;
+  /**
+   * The key whose events keep their order, as a rule the aggregate's id. At most 191 characters. Events of a class
+   * without a key are published in no particular order to each other.
+   */
+  key?: (event: E) => string;
+  /**
+   * The transports that get the event, by their names in `forRoot({ transport })`; each gets an entry of its own.
+   * @defaultValue the only transport, or the one named `default`
+   */
+  destinations?: string | readonly string[];
+}
+
+/** The declaration of an event class, complete with defaults. */
+export interface EventDeclaration {
+  readonly eventClass: EventClass;
+  readonly name: string;
+  readonly version: number;
+  readonly topic: string;
+  readonly key: ((event: object) => string) | undefined;
+  /** Undefined: the default transport. */
+  readonly destinations: readonly string[] | undefined;
+}
+
+/**
+ * Declares an event class as one that leaves the process.
+ *
+ * @throws {@link CqrsOutboxError} with code `INVALID_EVENT_DECLARATION`, when the class is defined, for an empty name
+ *   or topic, one that is too long or has white space, and a version that is no positive integer.
+ * @example
+ * @IntegrationEvent({ name: 'meetings.room-closed', topic: 'meetings', key: (e: RoomClosed) => String(e.meetingId) })
+ * class RoomClosed extends NotificationEvent { ... }
+ */
+export function IntegrationEvent<E extends object>(options: IntegrationEventOptions<E>) {
+  return (eventClass: new () => E): void => {
+    const destinations =
+      typeof options.destinations === 'string' ? [options.destinations] : options.destinations;
+    const declaration: EventDeclaration = {
+      eventClass,
+      name: options.name,
+      version: options.version ?? 1,
+      topic: options.topic,
+      // The decorator's type ties the function to its class; here the class is known at run time only.
+      key: options.key as ((event: object) => string) | undefined,
+      destinations,
+    };
+    const faults = faultsOf(declaration);
+    if (faults.length > 0) {
+      throw new CqrsOutboxError(
+        'INVALID_EVENT_DECLARATION',
+        `@IntegrationEvent of ${eventClass.name}: ${faults.join('; ')}.`,
+      );
+    }
+    Reflect.defineMetadata(INTEGRATION_EVENT, declaration, eventClass);
+  };
+}
+
+/** The declaration on exactly this class; a subclass does not inherit one, since two classes can't share a name. */
+export function eventDeclarationOf(eventClass: object): EventDeclaration | undefined {
+  return Reflect.getOwnMetadata(INTEGRATION_EVENT, eventClass) as EventDeclaration | undefined;
+}
+
+/** The width of the columns for names, topics and keys: what a MySQL index takes in four-byte characters. */
+export const MAX_NAME_LENGTH = 191;
+
+function faultsOf({ name, topic, version, destinations }: EventDeclaration): string[] {
+  const faults: string[] = [];
+  for (const [property, value] of Object.entries({ name, topic })) {
+    if (typeof value !== 'string' || value.trim() === '')
+      faults.push(`${property} must be a non-empty string`);
+    else if (value.length > MAX_NAME_LENGTH) faults.push(`${property} is over ${MAX_NAME_LENGTH} characters`);
+    else if (/\s/.test(value)) faults.push(`${property} has white space`);
+  }
+  if (!Number.isInteger(version) || version < 1 || version > 32_767) {
+    faults.push('version must be an integer from 1 to 32767');
+  }
+  if (destinations?.length === 0) faults.push('destinations must not be empty');
+  return faults;
+}

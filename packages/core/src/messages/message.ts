@@ -1,0 +1,68 @@
+/**
+ * The wire envelope: what a transport publishes and a consumer receives.
+ *
+ * On transports with headers it travels as CloudEvents 1.0 in binary mode
+ * (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md): the attributes as
+ * `ce_*` headers, the value the payload alone.
+ */
+export interface Message {
+  /** UUID version 7, the same at each delivery and each destination. */
+  readonly id: string;
+  /** Wire name of the event. */
+  readonly name: string;
+  readonly version: number;
+  /** `source` of the publishing application's `forRoot`. */
+  readonly source: string;
+  readonly topic: string;
+  /** Messages of one key keep their order. An event without a key has its message id here. */
+  readonly key: string;
+  /** When the event was appended, by the application's clock. */
+  readonly occurredAt: Date;
+  readonly correlationId: string;
+  /** Id of the message whose handling caused this one. */
+  readonly causationId: string | undefined;
+  readonly contentType: string;
+  /** What the user gave to `append`, beside the attributes above. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The encoded payload; null is a tombstone. */
+  readonly payload: Buffer | null;
+}
+
+/** Names of the headers that carry a {@link Message}'s attributes. */
+export const WIRE_HEADERS = {
+  id: 'ce_id',
+  name: 'ce_type',
+  source: 'ce_source',
+  occurredAt: 'ce_time',
+  specVersion: 'ce_specversion',
+  key: 'ce_subject',
+  version: 'ce_eventversion',
+  correlationId: 'ce_correlationid',
+  causationId: 'ce_causationid',
+  contentType: 'content-type',
+} as const;
+
+const RESERVED: ReadonlySet<string> = new Set(Object.values(WIRE_HEADERS));
+
+/** Whether a header belongs to the envelope, so that a user can't set it. */
+export function isReservedHeader(name: string): boolean {
+  return RESERVED.has(name.toLowerCase()) || name.toLowerCase().startsWith('ce_');
+}
+
+/** All headers of a message, in CloudEvents' binary mode. */
+export function toWireHeaders(message: Message): Record<string, string> {
+  const headers: Record<string, string> = {
+    ...message.headers,
+    [WIRE_HEADERS.specVersion]: '1.0',
+    [WIRE_HEADERS.id]: message.id,
+    [WIRE_HEADERS.name]: message.name,
+    [WIRE_HEADERS.source]: message.source,
+    [WIRE_HEADERS.occurredAt]: message.occurredAt.toISOString(),
+    [WIRE_HEADERS.key]: message.key,
+    [WIRE_HEADERS.version]: String(message.version),
+    [WIRE_HEADERS.correlationId]: message.correlationId,
+    [WIRE_HEADERS.contentType]: message.contentType,
+  };
+  if (message.causationId !== undefined) headers[WIRE_HEADERS.causationId] = message.causationId;
+  return headers;
+}

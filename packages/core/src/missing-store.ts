@@ -1,0 +1,22 @@
+import { Module } from '@nestjs/common';
+import { InboxStore } from './consumers/inbox-store.js';
+import { OutboxStore } from './outbox/outbox-store.js';
+import { UnitOfWork } from './unit-of-work/unit-of-work.js';
+
+/** Says that no store was configured. */
+export const STORE_MISSING = Symbol('cqrs-outbox:store-missing');
+
+const PORTS = [UnitOfWork, OutboxStore, InboxStore];
+
+/**
+ * Takes the place of a store that was not configured, so that the module can be built and its boot check can name this
+ * fault together with all others. It is never used: that check stops the boot.
+ */
+@Module({
+  providers: [
+    { provide: STORE_MISSING, useValue: true },
+    ...PORTS.map((port) => ({ provide: port, useValue: {} })),
+  ],
+  exports: [STORE_MISSING, ...PORTS],
+})
+export class MissingStore {}

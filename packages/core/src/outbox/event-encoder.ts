@@ -1,0 +1,150 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { v7 as uuidv7 } from 'uuid';
+import { CqrsOutboxError, messageOf } from '../cqrs-outbox.error.js';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
+import { EventMap } from '../handlers/event-map.js';
+import { EventValidator } from '../mediators/validation.js';
+import type { OutboundEvent } from '../messages/event.js';
+import { MAX_NAME_LENGTH, type EventDeclaration } from '../messages/integration-event.decorator.js';
+import { isReservedHeader } from '../messages/message.js';
+import { Serializer } from '../messages/serializer.js';
+import { ExecutionScope } from '../unit-of-work/execution-scope.js';
+import type { OutboxEntry } from './outbox-entry.js';
+
+/** Brokers take headers for a small thing: RabbitMQ's must fit into one frame. */
+const MAX_HEADERS_LENGTH = 16 * 1024;
+
+/** What a user may add to an event when appending or emitting it. */
+export interface AppendOptions {
+  /** Headers of the message, at most 16 KiB in all. Names that the envelope uses (`ce_*`, `content-type`) are refused. */
+  headers?: Readonly<Record<string, string>>;
+}
+
+/** Turns an event into entries, one per destination, all with the same message id. Everything invalid is found here. */
+@Injectable()
+export class EventEncoder {
+  constructor(
+    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+    private readonly events: EventMap,
+    private readonly validator: EventValidator,
+    private readonly serializer: Serializer,
+    private readonly scope: ExecutionScope,
+  ) {}
+
+  /** @throws {@link CqrsOutboxError}, see {@link Outbox.append} */
+  encode(event: OutboundEvent, { headers = {} }: AppendOptions = {}): OutboxEntry[] {
+    const declaration = this.events.declare(event.constructor);
+    this.validator.validate(declaration.name, event);
+    const payload = this.serialize(declaration, event);
+    return this.entriesOf(declaration, payload, keyOf(declaration, event), headers);
+  }
+
+  /** Entries with a null payload for an aggregate's key. */
+  encodeTombstone(eventClass: object, key: string, { headers = {} }: AppendOptions = {}): OutboxEntry[] {
+    const declaration = this.events.declare(eventClass);
+    return this.entriesOf(declaration, null, checkedKey(declaration, key), headers);
+  }
+
+  private entriesOf(
+    declaration: EventDeclaration,
+    payload: Buffer | null,
+    key: string | undefined,
+    headers: Readonly<Record<string, string>>,
+  ): OutboxEntry[] {
+    checkHeaders(declaration, headers);
+    const id = uuidv7();
+    const { correlationId, causationId } = this.scope.current;
+    const message = {
+      id,
+      name: declaration.name,
+      version: declaration.version,
+      source: this.options.source,
+      topic: declaration.topic,
+      key: key ?? id,
+      occurredAt: new Date(),
+      correlationId: correlationId ?? id,
+      causationId,
+      contentType: this.serializer.contentType,
+      headers: { ...headers },
+      payload,
+    };
+    return this.destinationsOf(declaration).map((destination) => ({ ...message, destination }));
+  }
+
+  private destinationsOf({ name, destinations }: EventDeclaration): readonly string[] {
+    const wanted = destinations ?? [this.options.defaultDestination];
+    const unknown = wanted.filter((destination) => !this.options.transports.has(destination));
+    if (unknown.length > 0) {
+      const known = [...this.options.transports.keys()].join(', ');
+      throw new CqrsOutboxError(
+        'UNKNOWN_DESTINATION',
+        `${name} is for the destination(s) ${unknown.join(', ')}, but forRoot({ transport }) names ${known}.`,
+      );
+    }
+    return [...new Set(wanted)];
+  }
+
+  private serialize({ name }: EventDeclaration, event: object): Buffer {
+    let payload: Buffer;
+    try {
+      payload = this.serializer.serialize(event);
+    } catch (cause) {
+      throw new CqrsOutboxError(
+        'PAYLOAD_NOT_SERIALIZABLE',
+        `${name} can't be serialised: ${messageOf(cause)}.`,
+        { cause },
+      );
+    }
+    if (payload.length > this.options.maxPayloadBytes) {
+      throw new CqrsOutboxError(
+        'PAYLOAD_TOO_LARGE',
+        `The payload of ${name} has ${payload.length} bytes, over maxPayloadBytes (${this.options.maxPayloadBytes}).`,
+      );
+    }
+    return payload;
+  }
+}
+
+function keyOf(declaration: EventDeclaration, event: object): string | undefined {
+  if (!declaration.key) return undefined;
+  let key: unknown;
+  try {
+    key = declaration.key(event);
+  } catch (cause) {
+    throw new CqrsOutboxError(
+      'EVENT_KEY',
+      `The key function of ${declaration.name} failed: ${messageOf(cause)}.`,
+      { cause },
+    );
+  }
+  return checkedKey(declaration, key);
+}
+
+function checkedKey({ name }: EventDeclaration, key: unknown): string {
+  // PostgreSQL's text has no NUL, and would refuse the row only at the commit.
+  const isValid =
+    typeof key === 'string' && key !== '' && key.length <= MAX_NAME_LENGTH && !key.includes('\0');
+  if (isValid) return key;
+  throw new CqrsOutboxError(
+    'EVENT_KEY',
+    `The key of ${name} must be a string of 1 to ${MAX_NAME_LENGTH} characters, without NUL.`,
+  );
+}
+
+function checkHeaders({ name }: EventDeclaration, headers: Readonly<Record<string, string>>): void {
+  for (const [header, value] of Object.entries(headers)) {
+    const fault = isReservedHeader(header)
+      ? 'belongs to the envelope'
+      : typeof value === 'string'
+        ? ''
+        : 'is no string';
+    if (fault) throw new CqrsOutboxError('EVENT_HEADER', `The header ${header} of ${name} ${fault}.`);
+  }
+  const size = JSON.stringify(headers).length;
+  if (size > MAX_HEADERS_LENGTH) {
+    throw new CqrsOutboxError(
+      'EVENT_HEADER',
+      `The headers of ${name} have ${size} characters, over ${MAX_HEADERS_LENGTH}.`,
+    );
+  }
+}

@@ -1,0 +1,54 @@
+import type { StoredEntry } from './outbox-entry.js';
+
+/** Where to read on. */
+export interface EntryRange {
+  readonly destination: string;
+  /** Entries with a greater position only; `'0'` for all. */
+  readonly after: string;
+  readonly limit: number;
+}
+
+/** Why an entry is given up. */
+export interface DeadLetterReason {
+  readonly attempts: number;
+  readonly error: string;
+}
+
+/**
+ * Port: the outbox table, as the relay uses it. No method takes part in a transaction of the caller, none holds one
+ * open when it returns, and none locks rows to claim them. Any may reject when the database can't be reached; the
+ * relay then tries again later.
+ */
+export abstract class OutboxStore {
+  /**
+   * Resolves when the tables are there in the version that this package needs.
+   *
+   * @throws {@link CqrsOutboxError} with code `SCHEMA_MISSING` or `SCHEMA_VERSION`; any other error says that the
+   *   database could not be asked
+   */
+  abstract checkSchema(): Promise<void>;
+
+  /**
+   * Entries in the order of their positions, by a plain read. Of a key that waits for a retry, none is returned before
+   * the retry is due, by the database's clock, and then the refused entry alone.
+   */
+  abstract fetch(range: EntryRange): Promise<StoredEntry[]>;
+
+  /**
+   * The entry with this message id at a destination, preceded by all earlier entries of its key, in order; at most
+   * `limit`. Empty when there is no such entry. Waiting retries don't count.
+   */
+  abstract fetchUpTo(messageId: string, destination: string, limit: number): Promise<StoredEntry[]>;
+
+  /** Deletes published entries, and what was remembered of their retries, with one statement each. */
+  abstract remove(entries: readonly StoredEntry[]): Promise<void>;
+
+  /** Counts a refusal of an entry and parks its key for `delayMs` from now on, by the database's clock. */
+  abstract reschedule(entry: StoredEntry, delayMs: number, error: string): Promise<void>;
+
+  /** Moves an entry to the dead letters, in one transaction. */
+  abstract bury(entry: StoredEntry, reason: DeadLetterReason): Promise<void>;
+
+  /** How many entries wait for a destination. */
+  abstract count(destination: string): Promise<number>;
+}

@@ -1,0 +1,68 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
+import { SchedulerRegistry } from '@nestjs/schedule';
+import { CronJob } from 'cron';
+import { v7 as uuidv7 } from 'uuid';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
+import { OutboxRelay } from './outbox-relay.js';
+import { WakeUp } from './wake-up.js';
+
+/**
+ * Drives the relay: at once after a commit in this process, and by a cron job for all else. The job is registered with
+ * @nestjs/schedule by hand, since the arguments of `@Cron` are fixed when a class is defined and can't be options.
+ */
+@Injectable()
+export class OutboxProducer {
+  #jobName: string | undefined;
+
+  constructor(
+    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+    private readonly moduleRef: ModuleRef,
+    private readonly relay: OutboxRelay,
+    private readonly wakeUp: WakeUp,
+  ) {}
+
+  /** @returns the fault, when there is no scheduler to register the job with. */
+  check(): string[] {
+    if (!this.options.relay || this.scheduler) return [];
+    return [
+      'no ScheduleModule: add ScheduleModule.forRoot() to the imports of the root module, or set relay: false',
+    ];
+  }
+
+  start(): void {
+    const { scheduler } = this;
+    if (!this.options.relay || !scheduler) return;
+    const job = CronJob.from({
+      cronTime: this.options.relay.cron,
+      onTick: () => {
+        this.relay.wake();
+      },
+    });
+    // Several applications, or several modules, may share a registry.
+    this.#jobName = `cqrs-outbox-producer-${uuidv7()}`;
+    scheduler.addCronJob(this.#jobName, job);
+    this.wakeUp.setListener((destinations) => {
+      this.relay.wake(destinations);
+    });
+    this.relay.start();
+    job.start();
+  }
+
+  /** Publishes what was committed before, as far as `drainTimeoutMs` allows. */
+  async stop(): Promise<void> {
+    if (this.#jobName === undefined) return;
+    this.scheduler?.deleteCronJob(this.#jobName);
+    this.#jobName = undefined;
+    await this.relay.stop();
+    this.wakeUp.setListener(undefined);
+  }
+
+  private get scheduler(): SchedulerRegistry | undefined {
+    try {
+      return this.moduleRef.get(SchedulerRegistry, { strict: false });
+    } catch {
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,184 @@
+import { CronTime } from 'cron';
+import { messageOf } from './cqrs-outbox.error.js';
+import type {
+  ConsumerOptions,
+  CqrsOutboxOptions,
+  ResolvedOptions,
+  TransportOption,
+} from './cqrs-outbox.options.js';
+import { MAX_NAME_LENGTH } from './messages/integration-event.decorator.js';
+import { RELAY_DEFAULTS, type RelayOptions, type ResolvedRelayOptions } from './relay/relay.options.js';
+import { Transport } from './transports/transport.js';
+
+/** The name of the only destination of an application that names none. */
+const DEFAULT_DESTINATION = 'default';
+const DEFAULT_MAX_PAYLOAD_BYTES = 900 * 1024;
+const CONSUMER_DEFAULTS: Required<ConsumerOptions> = { retryDelayMs: 1_000 };
+const MAX_BATCH_SIZE = 5_000;
+/** The longest delay that Node's timers can wait. */
+const MAX_TIMER_MS = 2_147_483_647;
+
+const KNOWN = {
+  options: [
+    'source',
+    'transport',
+    'relay',
+    'validation',
+    'maxPayloadBytes',
+    'events',
+    'serializer',
+    'consumer',
+    'onStartup',
+    'interceptors',
+    'guards',
+    'filters',
+  ],
+  relay: Object.keys(RELAY_DEFAULTS),
+  validation: ['whitelist', 'forbidNonWhitelisted'],
+  consumer: Object.keys(CONSUMER_DEFAULTS),
+};
+
+/** Adds the defaults, and lists every fault instead of throwing at the first. */
+export function resolveOptions(given: CqrsOutboxOptions): ResolvedOptions {
+  const faults: string[] = [];
+  const options = isRecord(given) ? given : ({} as CqrsOutboxOptions);
+  if (!isRecord(given)) faults.push('forRoot needs an object of options');
+  faults.push(...unknownKeys(options, KNOWN.options, ''));
+  if (
+    typeof options.source !== 'string' ||
+    options.source.trim() === '' ||
+    options.source.length > MAX_NAME_LENGTH
+  ) {
+    faults.push(
+      `source: give the application's name, such as 'meetings-service', in at most ${MAX_NAME_LENGTH} characters`,
+    );
+  }
+  const maxPayloadBytes = options.maxPayloadBytes ?? DEFAULT_MAX_PAYLOAD_BYTES;
+  faults.push(...integerFault('maxPayloadBytes', maxPayloadBytes, 1, 1024 ** 3));
+  const transports = resolveTransports(options.transport, faults);
+  return {
+    source: options.source,
+    transports,
+    defaultDestination: defaultOf(transports),
+    relay: resolveRelay(options.relay, faults),
+    validation: resolveSection('validation', options.validation, faults),
+    maxPayloadBytes,
+    events: resolveList('events', options.events, faults),
+    consumer: resolveConsumer(options.consumer, faults),
+    enhancers: {
+      interceptors: resolveList('interceptors', options.interceptors, faults),
+      guards: resolveList('guards', options.guards, faults),
+      filters: resolveList('filters', options.filters, faults),
+    },
+    onStartup: resolveList('onStartup', options.onStartup, faults),
+    faults,
+  };
+}
+
+function resolveTransports(
+  given: CqrsOutboxOptions['transport'],
+  faults: string[],
+): Map<string, TransportOption> {
+  if (isTransportOption(given)) return new Map([[DEFAULT_DESTINATION, given]]);
+  const entries = isRecord(given) ? Object.entries(given) : [];
+  if (entries.length === 0) {
+    faults.push(
+      'transport: give Nest client options, the token of a ClientProxy, or a record of several by name',
+    );
+  }
+  for (const [name, option] of entries) {
+    if (!isTransportOption(option))
+      faults.push(`transport.${name}: neither client options, nor a token, nor a Transport`);
+    if (name.length > 64) faults.push(`transport.${name}: a destination's name has at most 64 characters`);
+  }
+  return new Map(entries);
+}
+
+/** Nest's options have `transport` (a number) or `customClass`; a record of several has neither under those names. */
+function isTransportOption(value: unknown): value is TransportOption {
+  if (['string', 'symbol', 'function'].includes(typeof value)) return value !== '';
+  if (value instanceof Transport) return true;
+  return (
+    isRecord(value) && (typeof value['transport'] === 'number' || typeof value['customClass'] === 'function')
+  );
+}
+
+function defaultOf(transports: ReadonlyMap<string, TransportOption>): string {
+  const [only] = transports.keys();
+  return transports.size === 1 && only !== undefined ? only : DEFAULT_DESTINATION;
+}
+
+function resolveRelay(
+  given: RelayOptions | false | undefined,
+  faults: string[],
+): ResolvedRelayOptions | false {
+  if (given === false) return false;
+  const relay = { ...RELAY_DEFAULTS, ...withoutUndefined(given) };
+  faults.push(...sectionFaults('relay', given, KNOWN.relay));
+  faults.push(
+    ...integerFault('relay.batchSize', relay.batchSize, 1, MAX_BATCH_SIZE),
+    ...integerFault('relay.publishTimeoutMs', relay.publishTimeoutMs, 1, MAX_TIMER_MS),
+    ...integerFault('relay.maxAttempts', relay.maxAttempts, 1, 1_000_000),
+    ...integerFault('relay.minBackoffMs', relay.minBackoffMs, 1, MAX_TIMER_MS),
+    ...integerFault('relay.maxBackoffMs', relay.maxBackoffMs, 1, MAX_TIMER_MS),
+    ...integerFault('relay.drainTimeoutMs', relay.drainTimeoutMs, 0, MAX_TIMER_MS),
+  );
+  if (relay.minBackoffMs > relay.maxBackoffMs)
+    faults.push('relay.minBackoffMs is greater than relay.maxBackoffMs');
+  try {
+    new CronTime(relay.cron);
+  } catch (error) {
+    faults.push(`relay.cron: ${JSON.stringify(relay.cron)} is no cron expression: ${messageOf(error)}`);
+  }
+  return relay;
+}
+
+function resolveConsumer(given: ConsumerOptions | undefined, faults: string[]): Required<ConsumerOptions> {
+  const consumer = { ...CONSUMER_DEFAULTS, ...withoutUndefined(given) };
+  faults.push(...sectionFaults('consumer', given, KNOWN.consumer));
+  faults.push(...integerFault('consumer.retryDelayMs', consumer.retryDelayMs, 0, MAX_TIMER_MS));
+  return consumer;
+}
+
+function resolveSection<T extends object>(
+  name: 'validation',
+  given: T | false | undefined,
+  faults: string[],
+): T | false {
+  if (given === false) return false;
+  faults.push(...sectionFaults(name, given, KNOWN[name]));
+  return given ?? ({} as T);
+}
+
+function resolveList<T>(name: string, given: readonly T[] | undefined, faults: string[]): readonly T[] {
+  if (given === undefined) return [];
+  // JavaScript callers can give anything.
+  const isList: boolean = Array.isArray(given);
+  if (!isList) faults.push(`${name} must be a list`);
+  return isList ? given : [];
+}
+
+function sectionFaults(name: string, given: unknown, known: readonly string[]): string[] {
+  if (given === undefined) return [];
+  return isRecord(given) ? unknownKeys(given, known, `${name}.`) : [`${name} must be an object`];
+}
+
+function unknownKeys(given: object, known: readonly string[], prefix: string): string[] {
+  return Object.keys(given)
+    .filter((key) => !known.includes(key))
+    .map((key) => `${prefix}${key} is no option; known are ${known.join(', ')}`);
+}
+
+function integerFault(name: string, value: unknown, min: number, max: number): string[] {
+  const isValid = Number.isInteger(value) && (value as number) >= min && (value as number) <= max;
+  return isValid ? [] : [`${name} is ${String(value)}, but must be an integer from ${min} to ${max}`];
+}
+
+function withoutUndefined<T extends object>(value: T | undefined): Partial<T> {
+  const entries = isRecord(value) ? Object.entries(value).filter(([, item]) => item !== undefined) : [];
+  return Object.fromEntries(entries) as Partial<T>;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

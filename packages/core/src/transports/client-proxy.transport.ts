@@ -1,0 +1,81 @@
+import type { ClientProxy } from '@nestjs/microservices';
+import { lastValueFrom } from 'rxjs';
+import type { Message } from '../messages/message.js';
+import { publishInLanes } from './lanes.js';
+import { withTimeLimit } from './time-limit.js';
+import { PUBLISHED, Transport, type PublishResult } from './transport.js';
+
+/**
+ * What is emitted on transports that have neither headers nor keys of their own (TCP, Redis, NATS, MQTT, custom ones):
+ * the whole message as one plain object.
+ */
+export interface Envelope {
+  id: string;
+  name: string;
+  version: number;
+  source: string;
+  topic: string;
+  key: string;
+  /** ISO 8601, UTC. */
+  occurredAt: string;
+  correlationId: string;
+  causationId?: string;
+  contentType: string;
+  headers: Record<string, string>;
+  /** The structure itself for JSON, base64 text for any other content type. */
+  payload: unknown;
+}
+
+/** Publishes through any Nest `ClientProxy`, by `emit(topic, envelope)`. */
+export class ClientProxyTransport extends Transport {
+  constructor(
+    private readonly client: ClientProxy,
+    private readonly publishTimeoutMs: number,
+    /** Whether the client was made for this transport, and is closed with it. */
+    private readonly ownsClient: boolean,
+  ) {
+    super();
+  }
+
+  publish(messages: readonly Message[]): Promise<PublishResult[]> {
+    return publishInLanes(messages, async (message) => {
+      try {
+        const emitted = lastValueFrom(this.client.emit<unknown>(message.topic, toEnvelope(message)), {
+          defaultValue: undefined,
+        });
+        await withTimeLimit(emitted, this.publishTimeoutMs, `Publishing ${message.id}`);
+        return PUBLISHED;
+      } catch (error) {
+        return { status: 'unavailable', error };
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.ownsClient) await this.client.close();
+  }
+}
+
+/** The message as a plain object. */
+export function toEnvelope(message: Message): Envelope {
+  const isJson = message.contentType === 'application/json';
+  return {
+    id: message.id,
+    name: message.name,
+    version: message.version,
+    source: message.source,
+    topic: message.topic,
+    key: message.key,
+    occurredAt: message.occurredAt.toISOString(),
+    correlationId: message.correlationId,
+    ...(message.causationId === undefined ? {} : { causationId: message.causationId }),
+    contentType: message.contentType,
+    headers: { ...message.headers },
+    payload:
+      message.payload === null
+        ? null
+        : isJson
+          ? (JSON.parse(message.payload.toString('utf8')) as unknown)
+          : message.payload.toString('base64'),
+  };
+}

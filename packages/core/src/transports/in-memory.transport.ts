@@ -1,0 +1,144 @@
+import {
+  BaseRpcContext,
+  Server,
+  type CustomTransportStrategy,
+  type MessageHandler,
+} from '@nestjs/microservices';
+import { isObservable, lastValueFrom } from 'rxjs';
+import { toWireHeaders, type Message } from '../messages/message.js';
+import { publishInLanes } from './lanes.js';
+import { withTimeLimit } from './time-limit.js';
+import { PUBLISHED, Transport, type PublishResult } from './transport.js';
+
+/** What `@Ctx()` gives a controller on the in-memory transport. */
+export class InMemoryContext extends BaseRpcContext<[InMemoryMessage]> {
+  getMessage(): InMemoryMessage {
+    return this.args[0];
+  }
+
+  getTopic(): string {
+    return this.args[0].topic;
+  }
+}
+
+/** A message as a broker would hand it over: bytes and text headers, nothing shared with the publisher. */
+export interface InMemoryMessage {
+  readonly topic: string;
+  readonly key: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly value: Buffer | null;
+}
+
+/**
+ * Publishes to `@EventPattern(topic)` controllers of the same process, without any broker: for embedded use and tests.
+ *
+ * A message counts as published when the controllers have handled it. If they fail, or the process dies meanwhile, its
+ * row is still in the outbox and it is delivered again, so that nothing is lost although nothing here is durable.
+ *
+ * @example
+ * const transport = new InMemoryTransport();
+ * // CqrsOutboxModule.forRoot({ transport, ... })
+ * app.connectMicroservice({ strategy: transport.createServer() });
+ * await app.startAllMicroservices();
+ */
+export class InMemoryTransport extends Transport {
+  readonly #servers = new Set<InMemoryServer>();
+
+  /** @param deliveryTimeoutMs how long controllers may take for one message, in milliseconds */
+  constructor(private readonly deliveryTimeoutMs = 30_000) {
+    super();
+  }
+
+  /** Makes a Nest transport strategy that receives what is published here. Several may listen: each gets all. */
+  createServer(): CustomTransportStrategy & Server {
+    return new InMemoryServer(this.#servers);
+  }
+
+  publish(messages: readonly Message[]): Promise<PublishResult[]> {
+    return publishInLanes(messages, async (message) => {
+      if (this.#servers.size === 0) {
+        const hint =
+          'call app.connectMicroservice({ strategy: transport.createServer() }) and startAllMicroservices()';
+        return {
+          status: 'unavailable',
+          error: new Error(`Nothing listens to the in-memory transport: ${hint}`),
+        };
+      }
+      try {
+        await withTimeLimit(this.deliver(message), this.deliveryTimeoutMs, `Handling ${message.id}`);
+        return PUBLISHED;
+      } catch (error) {
+        return { status: 'refused', error };
+      }
+    });
+  }
+
+  async close(): Promise<void> {}
+
+  private async deliver(message: Message): Promise<void> {
+    const { topic, key, payload } = message;
+    const delivered = { topic, key, headers: toWireHeaders(message), value: payload && Buffer.from(payload) };
+    await Promise.all([...this.#servers].map((server) => server.deliver(delivered)));
+  }
+}
+
+class InMemoryServer extends Server implements CustomTransportStrategy {
+  /** A handler's failure reaches the relay, which delivers again; Nest need not log it. */
+  override readonly propagatesEventHandlerErrors = true;
+
+  constructor(private readonly listening: Set<InMemoryServer>) {
+    super();
+  }
+
+  listen(callback: () => void): void {
+    this.listening.add(this);
+    callback();
+  }
+
+  close(): void {
+    this.listening.delete(this);
+  }
+
+  on(): never {
+    throw new Error('The in-memory transport has no events.');
+  }
+
+  unwrap<T>(): T {
+    throw new Error('The in-memory transport has no client library.');
+  }
+
+  async deliver(message: InMemoryMessage): Promise<void> {
+    const handler = this.getHandlerByPattern(message.topic);
+    if (!handler) {
+      this.logger.debug?.(`No controller listens to ${message.topic}.`);
+      return;
+    }
+    const context = new InMemoryContext([message]);
+    // The processing hooks of tracing libraries need not hand on what the handler returns.
+    await new Promise<void>((resolve, reject) => {
+      this.runWithProcessingHooks(context, async (runEndHook) => {
+        await this.handle(handler, message, context).finally(runEndHook).then(resolve, reject);
+      });
+    });
+  }
+
+  private async handle(
+    handler: MessageHandler,
+    message: InMemoryMessage,
+    context: InMemoryContext,
+  ): Promise<void> {
+    const result: unknown = await handler(parse(message.value), context);
+    if (isObservable(result)) await lastValueFrom(result, { defaultValue: undefined });
+  }
+}
+
+/** What `@Payload()` gives: parsed JSON, and text for what is none, like Nest's Kafka server. */
+function parse(value: Buffer | null): unknown {
+  if (value === null) return null;
+  const text = value.toString('utf8');
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}

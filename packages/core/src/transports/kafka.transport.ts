@@ -1,0 +1,100 @@
+import type { ClientKafka } from '@nestjs/microservices';
+import { lastValueFrom } from 'rxjs';
+import { toWireHeaders, type Message } from '../messages/message.js';
+import { withTimeLimit } from './time-limit.js';
+import { HELD, PUBLISHED, Transport, type PublishResult } from './transport.js';
+
+/**
+ * Publishes through Nest's `ClientKafka`: one produce request for all messages of a topic, with the entry's key, its
+ * headers, and the payload alone as the value. Acknowledged means acks=-1: all in-sync replicas have it.
+ */
+export class KafkaTransport extends Transport {
+  constructor(
+    private readonly client: ClientKafka,
+    private readonly publishTimeoutMs: number,
+    private readonly ownsClient: boolean,
+  ) {
+    super();
+  }
+
+  async publish(messages: readonly Message[]): Promise<PublishResult[]> {
+    const topics = Map.groupBy(messages, ({ topic }) => topic);
+    const results = new Map<Message, PublishResult>();
+    await Promise.all(
+      [...topics].map(([topic, batch]) => this.publishToTopic(topic, batch, results, new Set())),
+    );
+    return messages.map((message) => results.get(message) ?? HELD);
+  }
+
+  async close(): Promise<void> {
+    if (this.ownsClient) await this.client.close();
+  }
+
+  /**
+   * Kafka refuses a batch as a whole for one bad message. Halving finds it in a few requests, and keeps the order of
+   * the rest: the left half goes first, and keys that failed there are held back in the right one.
+   */
+  private async publishToTopic(
+    topic: string,
+    batch: readonly Message[],
+    results: Map<Message, PublishResult>,
+    heldKeys: Set<string>,
+  ): Promise<void> {
+    const messages = batch.filter(({ key }) => !heldKeys.has(key));
+    if (messages.length === 0) return;
+    try {
+      await this.send(topic, messages);
+      for (const message of messages) results.set(message, PUBLISHED);
+    } catch (error) {
+      const refusal = refusalOf(error);
+      if (refusal && messages.length > 1) {
+        const middle = messages.length >> 1;
+        await this.publishToTopic(topic, messages.slice(0, middle), results, heldKeys);
+        await this.publishToTopic(topic, messages.slice(middle), results, heldKeys);
+        return;
+      }
+      for (const message of messages) {
+        results.set(message, refusal ?? { status: 'unavailable', error });
+        heldKeys.add(message.key);
+      }
+    }
+  }
+
+  private async send(topic: string, messages: readonly Message[]): Promise<void> {
+    const records = messages.map((message) => ({
+      key: message.key,
+      value: message.payload,
+      headers: toWireHeaders(message),
+    }));
+    // A batch that failed leaves no listener: the subscription is made before the request can fail.
+    const sent = lastValueFrom(this.client.emitBatch<unknown>(topic, { messages: records }), {
+      defaultValue: undefined,
+    });
+    await withTimeLimit(sent, this.publishTimeoutMs, `Producing ${messages.length} messages to ${topic}`);
+  }
+}
+
+/** Protocol errors that blame the message and not the broker; the value: whether another try can't help. */
+const REFUSALS: ReadonlyMap<string, boolean> = new Map(
+  Object.entries({
+    MESSAGE_TOO_LARGE: true,
+    RECORD_LIST_TOO_LARGE: true,
+    INVALID_RECORD: true,
+    CORRUPT_MESSAGE: false,
+    INVALID_TIMESTAMP: true,
+    INVALID_TOPIC_EXCEPTION: true,
+    UNKNOWN_TOPIC_OR_PARTITION: false,
+    TOPIC_AUTHORIZATION_FAILED: false,
+    POLICY_VIOLATION: true,
+  }),
+);
+
+function refusalOf(error: unknown): PublishResult | undefined {
+  // kafkajs wraps the protocol's error when its own retries are used up.
+  for (let cause = error, depth = 0; cause instanceof Error && depth < 5; cause = cause.cause, depth++) {
+    const { type } = cause as { type?: unknown };
+    const permanent = typeof type === 'string' ? REFUSALS.get(type) : undefined;
+    if (permanent !== undefined) return { status: 'refused', error, permanent };
+  }
+  return undefined;
+}

@@ -1,0 +1,183 @@
+import type { ClientRMQ, RmqOptions } from '@nestjs/microservices';
+import { toWireHeaders, type Message } from '../messages/message.js';
+import { publishInLanes } from './lanes.js';
+import { withTimeLimit } from './time-limit.js';
+import { PUBLISHED, Transport, type PublishResult } from './transport.js';
+
+/** The part of amqplib's confirm channel that we use: core depends on no broker client. */
+interface ConfirmChannel {
+  publish(
+    exchange: string,
+    routingKey: string,
+    content: Buffer,
+    options: object,
+    confirmed: (error: unknown) => void,
+  ): boolean;
+  on(event: 'return', listener: (message: { properties: { messageId?: unknown } }) => void): unknown;
+  on(event: 'close', listener: () => void): unknown;
+}
+
+/** The part of amqp-connection-manager's connection that we use. */
+interface ConnectionManager {
+  createChannel(options: {
+    json: boolean;
+    confirm: boolean;
+    setup: (channel: ConfirmChannel) => Promise<void>;
+  }): {
+    waitForConnect(): Promise<void>;
+    close(): Promise<void>;
+  };
+}
+
+/** Where a message goes, as the client's options say. */
+export interface RabbitMqRoute {
+  /** The empty string: the queue itself, by the default exchange. */
+  readonly exchange: string;
+  /** Undefined: the event's name. */
+  readonly routingKey: string | undefined;
+}
+
+/**
+ * Publishes through the connection of Nest's `ClientRMQ`, which also declares the queue or exchange, on a confirm
+ * channel of its own: persistent, mandatory, one confirm for each message. The body is what Nest's consumers expect,
+ * `{ pattern, data }`, with the event's name as the pattern.
+ *
+ * Not by `emit`: a message that `ClientRMQ` takes while the connection is down waits in its memory and arrives when
+ * the relay has long sent it again, and one that no queue takes is confirmed all the same and gone.
+ */
+export class RabbitMqTransport extends Transport {
+  #channel: Promise<OpenChannel> | undefined;
+
+  constructor(
+    private readonly client: ClientRMQ,
+    private readonly route: RabbitMqRoute,
+    private readonly publishTimeoutMs: number,
+    private readonly ownsClient: boolean,
+  ) {
+    super();
+  }
+
+  async publish(messages: readonly Message[]): Promise<PublishResult[]> {
+    try {
+      const channel = await withTimeLimit(this.channel(), this.publishTimeoutMs, 'Connecting to RabbitMQ');
+      return await publishInLanes(messages, (message) => this.publishOne(channel, message));
+    } catch (error) {
+      return messages.map(() => ({ status: 'unavailable', error }));
+    }
+  }
+
+  async close(): Promise<void> {
+    const channel = await this.#channel?.catch(() => undefined);
+    await channel?.close();
+    if (this.ownsClient) await this.client.close();
+  }
+
+  private async publishOne(channel: OpenChannel, message: Message): Promise<PublishResult> {
+    const { exchange, routingKey = message.name } = this.route;
+    const options = {
+      persistent: true,
+      mandatory: true,
+      messageId: message.id,
+      type: message.name,
+      timestamp: Math.floor(message.occurredAt.getTime() / 1_000),
+      contentType: 'application/json',
+      headers: toWireHeaders(message),
+    };
+    try {
+      const sent = channel.publish(exchange, routingKey, toNestPacket(message), options, message.id);
+      const { isReturned } = await withTimeLimit(sent, this.publishTimeoutMs, `The confirm of ${message.id}`);
+      if (!isReturned) return PUBLISHED;
+      const where = `exchange ${JSON.stringify(exchange)}, routing key ${JSON.stringify(routingKey)}`;
+      return { status: 'refused', error: new Error(`No queue takes it: ${where}`) };
+    } catch (error) {
+      return { status: 'unavailable', error };
+    }
+  }
+
+  /** Opened on first use; after a failure the next publish opens it anew. */
+  private channel(): Promise<OpenChannel> {
+    if (!this.#channel) {
+      const opening = this.open().catch((error: unknown) => {
+        if (this.#channel === opening) this.#channel = undefined;
+        throw error;
+      });
+      this.#channel = opening;
+    }
+    return this.#channel;
+  }
+
+  private async open(): Promise<OpenChannel> {
+    await this.client.connect();
+    const channel = new OpenChannel(this.client.unwrap<ConnectionManager>());
+    await channel.ready();
+    return channel;
+  }
+}
+
+/** A confirm channel that comes back with the connection; what was unconfirmed when it closed has failed. */
+class OpenChannel {
+  readonly #returned = new Set<string>();
+  readonly #wrapper: ReturnType<ConnectionManager['createChannel']>;
+  #channel: ConfirmChannel | undefined;
+
+  constructor(connection: ConnectionManager) {
+    this.#wrapper = connection.createChannel({
+      json: false,
+      confirm: true,
+      setup: async (channel) => this.use(channel),
+    });
+  }
+
+  ready(): Promise<void> {
+    return this.#wrapper.waitForConnect();
+  }
+
+  close(): Promise<void> {
+    return this.#wrapper.close();
+  }
+
+  publish(
+    exchange: string,
+    routingKey: string,
+    content: Buffer,
+    options: object,
+    messageId: string,
+  ): Promise<{ isReturned: boolean }> {
+    return new Promise((resolve, reject) => {
+      const channel = this.#channel;
+      if (!channel) return reject(new Error('The connection to RabbitMQ is down'));
+      channel.publish(exchange, routingKey, content, options, (error) => {
+        // The broker returns a message before it confirms it.
+        const isReturned = this.#returned.delete(messageId);
+        if (error) reject(error instanceof Error ? error : new Error('The channel was closed'));
+        else resolve({ isReturned });
+      });
+    });
+  }
+
+  private use(channel: ConfirmChannel): void {
+    this.#channel = channel;
+    channel.on('return', ({ properties }) => this.#returned.add(String(properties.messageId)));
+    channel.on('close', () => {
+      if (this.#channel !== channel) return;
+      this.#channel = undefined;
+      this.#returned.clear();
+    });
+  }
+}
+
+/** Reads the route out of the client's options, in the way `ClientRMQ` itself publishes. */
+export function routeOf(options: NonNullable<RmqOptions['options']>): RabbitMqRoute {
+  const queue = options.queue ?? 'default';
+  if (options.exchangeType === 'fanout') return { exchange: options.exchange ?? queue, routingKey: '' };
+  if (options.wildcards) return { exchange: options.exchange ?? queue, routingKey: undefined };
+  return { exchange: '', routingKey: queue };
+}
+
+/** Nest's packet around the payload as it is: JSON is not parsed and written again. */
+function toNestPacket({ name, payload, contentType }: Message): Buffer {
+  const data = payload ?? Buffer.from('null');
+  const json =
+    contentType === 'application/json' ? data : Buffer.from(JSON.stringify(data.toString('base64')));
+  return Buffer.concat([Buffer.from(`{"pattern":${JSON.stringify(name)},"data":`), json, Buffer.from('}')]);
+}

@@ -1,0 +1,103 @@
+import { Inject, Injectable, type InjectionToken } from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
+import {
+  ClientKafka,
+  ClientProxy,
+  ClientProxyFactory,
+  ClientRMQ,
+  Transport as NestTransport,
+  type ClientOptions,
+  type CustomClientOptions,
+  type RmqOptions,
+} from '@nestjs/microservices';
+import { messageOf } from '../cqrs-outbox.error.js';
+import { RESOLVED_OPTIONS, type ResolvedOptions, type TransportOption } from '../cqrs-outbox.options.js';
+import { RELAY_DEFAULTS } from '../relay/relay.options.js';
+import { ClientProxyTransport } from './client-proxy.transport.js';
+import { KafkaTransport } from './kafka.transport.js';
+import { RabbitMqTransport, routeOf } from './rabbitmq.transport.js';
+import { Transport } from './transport.js';
+
+/** The destinations of the application, by name. */
+@Injectable()
+export class Transports {
+  readonly #transports = new Map<string, Transport>();
+
+  constructor(
+    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+    private readonly moduleRef: ModuleRef,
+  ) {}
+
+  get names(): string[] {
+    return [...this.#transports.keys()];
+  }
+
+  /** @throws TypeError for a name that is not configured; the encoder has checked it before. */
+  get(name: string): Transport {
+    const transport = this.#transports.get(name);
+    if (!transport) throw new TypeError(`No destination is named ${name}.`);
+    return transport;
+  }
+
+  /** Makes the transports, without connecting. @returns the faults of those that can't be made. */
+  load(): string[] {
+    const faults: string[] = [];
+    for (const [name, option] of this.options.transports) {
+      try {
+        this.#transports.set(name, this.create(option));
+      } catch (error) {
+        faults.push(`transport ${name}: ${messageOf(error)}`);
+      }
+    }
+    return faults;
+  }
+
+  /** Closes what was opened here; clients that the application provides are its own to close. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#transports.values()].map((transport) => transport.close()));
+  }
+
+  private create(option: TransportOption): Transport {
+    if (option instanceof Transport) return option;
+    if (isToken(option)) return this.fromToken(option);
+    const client = ClientProxyFactory.create(withProducerDefaults(option) as ClientOptions);
+    return this.adapt(client, true);
+  }
+
+  private fromToken(token: InjectionToken): Transport {
+    let provided: unknown;
+    try {
+      provided = this.moduleRef.get<unknown>(token, { strict: false });
+    } catch {
+      throw new Error(
+        `no provider has the token ${String(token)}; register it, for example by ClientsModule.register`,
+      );
+    }
+    if (provided instanceof Transport) return provided;
+    if (provided instanceof ClientProxy) return this.adapt(provided as ClientProxy, false);
+    throw new Error(`the provider ${String(token)} is neither a ClientProxy nor a Transport`);
+  }
+
+  private adapt(client: ClientProxy, ownsClient: boolean): Transport {
+    const { publishTimeoutMs } = this.options.relay || RELAY_DEFAULTS;
+    if (client instanceof ClientKafka) return new KafkaTransport(client, publishTimeoutMs, ownsClient);
+    if (client instanceof ClientRMQ) {
+      // Protected in Nest; a client that comes by its token has its route nowhere else.
+      const { options = {} } = client as unknown as { options?: NonNullable<RmqOptions['options']> };
+      return new RabbitMqTransport(client, routeOf(options), publishTimeoutMs, ownsClient);
+    }
+    return new ClientProxyTransport(client, publishTimeoutMs, ownsClient);
+  }
+}
+
+function isToken(option: TransportOption): option is InjectionToken {
+  return typeof option !== 'object';
+}
+
+/** We only produce: without this, ClientKafka would join a consumer group for replies. */
+function withProducerDefaults(
+  option: ClientOptions | CustomClientOptions,
+): ClientOptions | CustomClientOptions {
+  if (!('transport' in option) || option.transport !== NestTransport.KAFKA) return option;
+  return { ...option, options: { producerOnlyMode: true, ...option.options } };
+}

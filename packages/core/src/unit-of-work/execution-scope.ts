@@ -1,0 +1,29 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { Injectable } from '@nestjs/common';
+import type { PendingEvents } from './pending-events.js';
+
+/** What is being executed, as far as the code that it calls must know. */
+export interface Scope {
+  /** The message that is being handled, for the correlation of what it causes. */
+  readonly correlationId?: string | undefined;
+  readonly causationId?: string | undefined;
+  /** Set in a query that was sent inside a transaction: it reads through that transaction, but can't append to it. */
+  readonly readOnly?: PendingEvents | undefined;
+  /** Shared by all that joined one unit of work: the error of one that failed. */
+  readonly unitOfWork?: { failure?: { cause: unknown } } | undefined;
+}
+
+/** The scope of the current asynchronous call, one store per application. */
+@Injectable()
+export class ExecutionScope {
+  readonly #storage = new AsyncLocalStorage<Scope>();
+
+  get current(): Scope {
+    return this.#storage.getStore() ?? {};
+  }
+
+  /** Runs `work` with the current scope changed in some points. */
+  run<T>(changes: Scope, work: () => Promise<T>): Promise<T> {
+    return this.#storage.run({ ...this.current, ...changes }, work);
+  }
+}

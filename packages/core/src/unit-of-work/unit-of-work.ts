@@ -1,0 +1,50 @@
+import type { AggregateRoot } from '../messages/aggregate-root.js';
+import type { OutboxEntry } from '../outbox/outbox-entry.js';
+import type { PendingEvents } from './pending-events.js';
+
+/** What a store offers of a transaction that is about to commit. */
+export interface CommittingTransaction {
+  readonly pending: PendingEvents;
+  /** The aggregates that the transaction's persistence context knows. */
+  aggregates(): Iterable<AggregateRoot>;
+  /** Writes entity changes, still inside the transaction. */
+  flush(): Promise<void>;
+  /** False while the store is itself in the middle of a flush, so that domain events can't be handled now. */
+  readonly canFlush: boolean;
+  /** Writes all entries with one multi-row INSERT, inside the transaction. */
+  insert(entries: readonly OutboxEntry[]): Promise<void>;
+}
+
+/** What the library does at the ends of each outermost transaction of the store. */
+export interface TransactionHooks {
+  /** At each flush, and before a savepoint: moves what aggregates have recorded into the pending events. */
+  collect(transaction: CommittingTransaction): void;
+  /** As the last thing before COMMIT; what it throws rolls the transaction back. */
+  beforeCommit(transaction: CommittingTransaction): Promise<void>;
+  /** After COMMIT, with what was written; it does not throw. */
+  afterCommit(entries: readonly OutboxEntry[]): void;
+}
+
+/**
+ * Port: the transactions of the store. A store calls the hooks for every outermost transaction of its database,
+ * whoever opened it, so that an append works in a command as in the user's own transaction.
+ */
+export abstract class UnitOfWork {
+  /** Called once at boot, before any transaction. */
+  abstract setHooks(hooks: TransactionHooks): void;
+
+  /**
+   * Runs `work` in a fresh persistence context. Inside a transaction the context is fresh too, but reads through the
+   * transaction: another connection would not see its writes, and a database with one connection would lock up.
+   */
+  abstract runInContext<T>(work: () => Promise<T>): Promise<T>;
+
+  /**
+   * Runs `work` in a transaction of its own, in a fresh context; commits when it resolves and rolls back when it
+   * rejects. Never joins: the caller asks `current()` first.
+   */
+  abstract runInTransaction<T>(work: () => Promise<T>): Promise<T>;
+
+  /** The events of the innermost open transaction or savepoint; undefined when none is open. */
+  abstract current(): PendingEvents | undefined;
+}
