@@ -1,0 +1,54 @@
+import { type PendingEvents, UnitOfWork, type TransactionHooks } from '@cqrs-outbox/core';
+import {
+  RequestContext,
+  TransactionContext,
+  type EntityManager,
+  type EventSubscriber,
+  type MikroORM,
+} from '@mikro-orm/core';
+import type { OutboxConnection } from '../store/outbox-connection.js';
+import { OutboxSubscriber } from './outbox.subscriber.js';
+import { TransactionLedger } from './transaction-ledger.js';
+
+/** MikroORM's transactions as units of work: those of commands and of `em.transactional` alike. */
+export class MikroOrmUnitOfWork extends UnitOfWork {
+  readonly #ledger = new TransactionLedger();
+
+  constructor(
+    private readonly orm: MikroORM,
+    private readonly connection: OutboxConnection,
+  ) {
+    super();
+  }
+
+  setHooks(hooks: TransactionHooks): void {
+    const subscriber = new OutboxSubscriber(hooks, this.#ledger, this.connection);
+    this.orm.em.getEventManager().registerSubscriber(subscriber);
+    // For `em.fork({ freshEventManager: true })`, which takes the configured ones.
+    this.orm.config.get<'subscribers', EventSubscriber[]>('subscribers').push(subscriber);
+  }
+
+  runInContext<T>(work: () => Promise<T>): Promise<T> {
+    const { em } = this.orm;
+    if (em.isInTransaction()) {
+      return TransactionContext.create(em.fork({ clear: true, keepTransactionContext: true }), work);
+    }
+    return RequestContext.create(this.entityManagers(), work);
+  }
+
+  runInTransaction<T>(work: () => Promise<T>): Promise<T> {
+    return this.orm.em.transactional(() => work());
+  }
+
+  current(): PendingEvents | undefined {
+    const transaction = this.orm.em.getTransactionContext<object>();
+    return transaction && this.#ledger.pendingOf(transaction);
+  }
+
+  /** Ours, and those of other databases that the request's context already has: a new context replaces the whole old one. */
+  private entityManagers(): EntityManager[] {
+    const { em } = this.orm;
+    const others = RequestContext.currentRequestContext()?.map.values() ?? [];
+    return [em, ...[...others].filter(({ name }) => name !== em.name)];
+  }
+}

@@ -1,0 +1,108 @@
+import {
+  AggregateRoot,
+  type CommittingTransaction,
+  type OutboxEntry,
+  type TransactionHooks,
+} from '@cqrs-outbox/core';
+import type {
+  EntityManager,
+  EventSubscriber,
+  FlushEventArgs,
+  TransactionEventArgs as MikroOrmTransactionEventArgs,
+} from '@mikro-orm/core';
+import { inserts } from '../store/entry-rows.js';
+import type { OutboxConnection } from '../store/outbox-connection.js';
+import { KnownAggregates } from './known-aggregates.js';
+import type { TransactionLedger } from './transaction-ledger.js';
+
+/** MikroORM types the driver's transaction as `any`. */
+type TransactionEventArgs = Omit<MikroOrmTransactionEventArgs, 'transaction'> & { transaction?: object };
+
+/**
+ * Listens to MikroORM's transactions, whoever opened them.
+ *
+ *   outermost:  begin ... beforeTransactionCommit: hooks.beforeCommit, INSERT -> COMMIT -> hooks.afterCommit
+ *   savepoint:  begin ... released: what it appended stays in the pending events of the transaction around it
+ *                     \-- rolled back: what it appended, and what its aggregates recorded, is dropped
+ *
+ * MikroORM tells of a savepoint's rollback on every database, but of its release not on MySQL: hence that order.
+ */
+export class OutboxSubscriber implements EventSubscriber {
+  readonly #aggregates = new KnownAggregates();
+  /** The transaction around the savepoint that an entity manager is about to open. */
+  readonly #opening = new WeakMap<EntityManager, object>();
+  /** Entity managers in the middle of a flush: a commit then is that flush's own. */
+  readonly #flushing = new WeakSet<EntityManager>();
+
+  constructor(
+    private readonly hooks: TransactionHooks,
+    private readonly ledger: TransactionLedger,
+    private readonly connection: OutboxConnection,
+  ) {}
+
+  beforeFlush({ em }: FlushEventArgs): void {
+    this.#flushing.add(em);
+  }
+
+  onFlush({ em, uow }: FlushEventArgs): void {
+    this.#aggregates.noteDeleted(em, uow);
+  }
+
+  afterFlush({ em }: FlushEventArgs): void {
+    this.#flushing.delete(em);
+    const transaction = em.getTransactionContext<object>();
+    // The last flush of a savepoint is the last that is heard of its entity manager.
+    if (transaction) this.hooks.collect(this.committing(em, transaction));
+  }
+
+  beforeTransactionStart({ em, transaction }: TransactionEventArgs): void {
+    if (transaction) this.#opening.set(em, transaction);
+  }
+
+  afterTransactionStart({ em, transaction }: TransactionEventArgs): void {
+    const parent = this.#opening.get(em);
+    if (!isSavepoint(transaction) || !parent) return;
+    this.#opening.delete(em);
+    // What was recorded before the savepoint survives its rollback.
+    this.hooks.collect(this.committing(em, parent));
+    this.ledger.openSavepoint(transaction, parent);
+  }
+
+  async beforeTransactionCommit({ em, transaction }: TransactionEventArgs): Promise<void> {
+    if (!transaction || isSavepoint(transaction)) return;
+    await this.hooks.beforeCommit(this.committing(em, transaction));
+  }
+
+  afterTransactionCommit({ em, transaction }: TransactionEventArgs): void {
+    if (!transaction || isSavepoint(transaction)) return;
+    this.#aggregates.forgetDeleted(em);
+    this.hooks.afterCommit(this.ledger.insertedIn(transaction));
+  }
+
+  afterTransactionRollback({ em, transaction }: TransactionEventArgs): void {
+    this.#flushing.delete(em);
+    for (const aggregate of this.#aggregates.of(em)) AggregateRoot.takeRecorded(aggregate);
+    this.#aggregates.forgetDeleted(em);
+    if (transaction) this.ledger.pendingOf(transaction).clear();
+  }
+
+  private committing(em: EntityManager, transaction: object): CommittingTransaction {
+    return {
+      pending: this.ledger.pendingOf(transaction),
+      aggregates: () => this.#aggregates.of(em),
+      flush: () => em.flush(),
+      canFlush: !this.#flushing.has(em),
+      insert: (entries) => this.insert(transaction, entries),
+    };
+  }
+
+  private async insert(transaction: object, entries: readonly OutboxEntry[]): Promise<void> {
+    const client = this.connection.asTransaction(transaction);
+    for (const rows of inserts(entries)) await client.insertInto('cqrs_outbox').values(rows).execute();
+    this.ledger.recordInserted(transaction, entries);
+  }
+}
+
+function isSavepoint(transaction: object | undefined): transaction is object & { savepointName: string } {
+  return transaction !== undefined && 'savepointName' in transaction;
+}
