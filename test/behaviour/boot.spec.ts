@@ -1,0 +1,305 @@
+import { describe, expect, it } from '@jest/globals';
+import {
+  Command,
+  CommandHandler,
+  ConfigurationError,
+  CqrsOutboxModule,
+  EventHandler,
+  IntegrationEvent,
+  NotificationEvent,
+  NullTransport,
+  Query,
+  QueryHandler,
+  RequestMediator,
+  type CqrsOutboxOptions,
+  type HandlesEvent,
+  type RequestHandler,
+} from '@cqrs-outbox/core';
+import { InMemoryStore } from '@cqrs-outbox/testing';
+import { Module, type ModuleMetadata, type Type } from '@nestjs/common';
+import { ScheduleModule } from '@nestjs/schedule';
+import { Test } from '@nestjs/testing';
+import { silentLogger } from '../support/silent-logger.ts';
+
+class Open extends Command {}
+
+@CommandHandler(Open)
+class OpenHandler implements RequestHandler<Open> {
+  async execute(): Promise<void> {}
+}
+
+const options: CqrsOutboxOptions = { source: 'tests', transport: new NullTransport() };
+
+async function boot(given: object, metadata: ModuleMetadata = {}): Promise<void> {
+  const module = await Test.createTestingModule({
+    ...metadata,
+    imports: [
+      ...(metadata.imports ?? [ScheduleModule.forRoot()]),
+      CqrsOutboxModule.forRoot({ ...options, store: InMemoryStore, ...given }),
+    ],
+  })
+    .setLogger(silentLogger)
+    .compile();
+  const app = module.createNestApplication();
+  try {
+    await app.init();
+  } finally {
+    await app.close();
+  }
+}
+
+async function faultsOf(given: object, metadata?: ModuleMetadata): Promise<readonly string[]> {
+  const error: unknown = await boot(given, metadata).then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeInstanceOf(ConfigurationError);
+  expect((error as ConfigurationError).code).toBe('CONFIGURATION');
+  return (error as ConfigurationError).faults;
+}
+
+describe('the boot check', () => {
+  it('lets a right configuration pass', async () => {
+    await expect(boot({}, { providers: [OpenHandler] })).resolves.toBeUndefined();
+  });
+
+  it('lists all faults of the options in one error', async () => {
+    const faults = await faultsOf(
+      {
+        source: '',
+        transport: { orders: 'NO_SUCH_CLIENT', audit: 7 },
+        store: undefined,
+        relay: { cron: 'every second', batchSize: -1, maxAttempt: 3, minBackoffMs: 10, maxBackoffMs: 5 },
+        validation: { whiteList: true },
+        maxPayloadBytes: 0.5,
+        consumer: { retryDelayMs: -1 },
+        interceptor: [],
+        onStartup: 'now',
+      },
+      { imports: [] },
+    );
+    const text = faults.join('\n');
+    for (const fault of [
+      /^interceptor is no option; known are .*interceptors/m,
+      /^source: /m,
+      /^transport\.audit: neither/m,
+      /^transport orders: no provider has the token NO_SUCH_CLIENT/m,
+      /^relay\.maxAttempt is no option/m,
+      /^relay\.batchSize is -1, but must be an integer from 1/m,
+      /^relay\.minBackoffMs is greater/m,
+      /^relay\.cron: "every second" is no cron expression/m,
+      /^validation\.whiteList is no option/m,
+      /^maxPayloadBytes is 0\.5/m,
+      /^consumer\.retryDelayMs is -1/m,
+      /^onStartup must be a list/m,
+      /^store: give a store module/m,
+      /^no ScheduleModule/m,
+    ]) {
+      expect(text).toMatch(fault);
+    }
+  });
+
+  it('names a missing transport, and an empty record of them', async () => {
+    await expect(faultsOf({ transport: undefined })).resolves.toEqual([
+      expect.stringContaining('transport: give Nest'),
+    ]);
+    await expect(faultsOf({ transport: {} })).resolves.toHaveLength(1);
+  });
+
+  it('needs no ScheduleModule where the relay is off', async () => {
+    await expect(boot({ relay: false }, { imports: [] })).resolves.toBeUndefined();
+  });
+
+  it('refuses a token that is no client', async () => {
+    const given = { transport: 'THING' };
+    const imports = [ScheduleModule.forRoot(), globally({ provide: 'THING', useValue: {} })];
+    await expect(faultsOf(given, { imports })).resolves.toEqual([
+      expect.stringContaining('neither a ClientProxy nor a Transport'),
+    ]);
+  });
+
+  it('names both handlers of one request, and their modules', async () => {
+    @CommandHandler(Open)
+    class SecondOpenHandler implements RequestHandler<Open> {
+      async execute(): Promise<void> {}
+    }
+    @Module({ providers: [SecondOpenHandler] })
+    class OtherModule {}
+    const [fault] = await faultsOf(
+      {},
+      { imports: [ScheduleModule.forRoot(), OtherModule], providers: [OpenHandler] },
+    );
+    expect(fault).toContain('Open has two handlers');
+    expect(fault).toContain('OpenHandler (RootTestModule)');
+    expect(fault).toContain('SecondOpenHandler (OtherModule)');
+  });
+
+  it('takes one handler in two modules for two', async () => {
+    @Module({ providers: [OpenHandler] })
+    class OtherModule {}
+    const metadata = { imports: [ScheduleModule.forRoot(), OtherModule], providers: [OpenHandler] };
+    await expect(faultsOf({}, metadata)).resolves.toEqual([
+      expect.stringMatching(
+        /OpenHandler \(OtherModule\).*OpenHandler|OpenHandler.*OpenHandler \(OtherModule\)/,
+      ),
+    ]);
+  });
+
+  it('names both classes of one event name', async () => {
+    @IntegrationEvent({ name: 'a.happened', topic: 'a' })
+    class First extends NotificationEvent {}
+    @IntegrationEvent({ name: 'a.happened', topic: 'a' })
+    class Second extends NotificationEvent {}
+    @EventHandler(First)
+    class OnFirst implements HandlesEvent<First> {
+      async handle(): Promise<void> {}
+    }
+    @EventHandler(Second)
+    class OnSecond implements HandlesEvent<Second> {
+      async handle(): Promise<void> {}
+    }
+    const [fault, ...rest] = await faultsOf({}, { providers: [OnFirst, OnSecond] });
+    expect(rest).toEqual([]);
+    expect(fault).toMatch(/OnSecond \(RootTestModule\).*a\.happened is on two classes, First and Second/);
+    await expect(faultsOf({ events: [Second] }, { providers: [OnFirst] })).resolves.toHaveLength(1);
+  });
+
+  it('names a handler that is decorated for something that is no class, or for the wrong kind', async () => {
+    class Ask extends Query<number> {}
+    class Plain {
+      field: string = '';
+    }
+    @CommandHandler(undefined as unknown as Type<Command>)
+    class CircularHandler implements RequestHandler<Command> {
+      async execute(): Promise<void> {}
+    }
+    @QueryHandler(Open as unknown as typeof Ask)
+    class WrongKindHandler implements RequestHandler<Ask> {
+      async execute(): Promise<number> {
+        return 1;
+      }
+    }
+    @EventHandler(Plain as unknown as typeof NoEvent)
+    class NoEventHandler implements HandlesEvent<NoEvent> {
+      async handle(): Promise<void> {}
+    }
+    @CommandHandler(Open)
+    class TypoHandler {
+      async execute(): Promise<void> {}
+    }
+    Reflect.deleteProperty(TypoHandler.prototype, 'execute');
+    const faults = await faultsOf(
+      {},
+      { providers: [CircularHandler, WrongKindHandler, NoEventHandler, TypoHandler] },
+    );
+    expect(faults).toEqual([
+      expect.stringContaining(
+        'CircularHandler (RootTestModule): @CommandHandler got undefined, which is no class',
+      ),
+      expect.stringContaining('@QueryHandler(Open), but Open does not extend Query'),
+      expect.stringContaining('@EventHandler(Plain), but Plain does not extend DomainEvent'),
+      expect.stringContaining('TypoHandler (RootTestModule) has no method execute()'),
+    ]);
+  });
+
+  it('names an event that is handled but not declared', async () => {
+    class Undeclared extends NotificationEvent {}
+    @EventHandler(Undeclared)
+    class OnUndeclared implements HandlesEvent<Undeclared> {
+      async handle(): Promise<void> {}
+    }
+    const [fault] = await faultsOf({}, { providers: [OnUndeclared] });
+    expect(fault).toContain('Undeclared has no @IntegrationEvent');
+  });
+
+  it('names a declared event for a destination that is not there', async () => {
+    @IntegrationEvent({ name: 'b.happened', topic: 'b', destinations: 'nowhere' })
+    class Elsewhere extends NotificationEvent {}
+    await expect(faultsOf({ events: [Elsewhere] })).resolves.toEqual([
+      'b.happened is for the destination nowhere, but transport names default',
+    ]);
+  });
+
+  it('refuses a wrong declaration when the class is defined', () => {
+    const declare = (given: object) => () => {
+      @IntegrationEvent({ name: 'c.happened', topic: 'c', ...given })
+      class Wrong extends NotificationEvent {}
+      return Wrong;
+    };
+    for (const given of [
+      { name: '' },
+      { name: 'has space' },
+      { topic: ' ' },
+      { version: 0 },
+      { version: 1.5 },
+      { destinations: [] },
+      { name: 'x'.repeat(192) },
+    ]) {
+      expect(declare(given)).toThrow(/@IntegrationEvent of Wrong/);
+    }
+  });
+
+  it('throws what onStartup throws, and runs its hooks in order before the relay', async () => {
+    const order: string[] = [];
+    const hooks = [async () => void order.push('first'), () => void order.push('second')];
+    await boot({ onStartup: hooks });
+    expect(order).toEqual(['first', 'second']);
+    const failing = () => Promise.reject(new Error('no licence'));
+    await expect(boot({ onStartup: [failing] })).rejects.toThrow('no licence');
+  });
+
+  it('is configured asynchronously by a factory, a class or an existing provider', async () => {
+    class Factory {
+      createCqrsOutboxOptions(): CqrsOutboxOptions {
+        return options;
+      }
+    }
+    @Module({ providers: [Factory], exports: [Factory] })
+    class FactoryModule {}
+    const ways = [
+      {
+        useFactory: async (source: string) => ({ ...options, source }),
+        inject: ['SOURCE'],
+        imports: [globally({ provide: 'SOURCE', useValue: 's' })],
+      },
+      { useClass: Factory },
+      { useExisting: Factory, imports: [FactoryModule] },
+    ];
+    for (const way of ways) {
+      const module = await Test.createTestingModule({
+        imports: [ScheduleModule.forRoot(), CqrsOutboxModule.forRootAsync({ ...way, store: InMemoryStore })],
+        providers: [OpenHandler],
+      })
+        .setLogger(silentLogger)
+        .compile();
+      await module.init();
+      await expect(module.get(RequestMediator).send(Open.of())).resolves.toBeUndefined();
+      await module.close();
+    }
+  });
+
+  it('lists the faults of asynchronous options as well', async () => {
+    const module = await Test.createTestingModule({
+      imports: [
+        CqrsOutboxModule.forRootAsync({ useFactory: () => ({ ...options, transport: undefined as never }) }),
+      ],
+    })
+      .setLogger(silentLogger)
+      .compile();
+    await expect(module.init()).rejects.toMatchObject({
+      faults: expect.arrayContaining([
+        expect.stringContaining('store:'),
+        expect.stringContaining('transport:'),
+      ]) as unknown,
+    });
+    await module.close();
+  });
+});
+
+class NoEvent extends NotificationEvent {}
+
+function globally(provider: { provide: string; useValue: unknown }) {
+  @Module({})
+  class GlobalModule {}
+  return { module: GlobalModule, global: true, providers: [provider], exports: [provider.provide] };
+}

@@ -1,0 +1,128 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { CqrsOutboxModule, NullTransport } from '@cqrs-outbox/core';
+import { MikroOrmOutbox, createOutboxSchema, dropOutboxSchema, outboxEntities } from '@cqrs-outbox/mikro-orm';
+import { MikroORM as CoreMikroORM } from '@mikro-orm/core';
+import { MikroOrmModule } from '@mikro-orm/nestjs';
+import type { MikroORM } from '@mikro-orm/sql';
+import { Test, type TestingModule } from '@nestjs/testing';
+import { describeWith } from '../services/describe-with.ts';
+import { DATABASES, databaseOptions, dropDatabase, type DatabaseOptions } from '../support/database.ts';
+import { silentLogger } from '../support/silent-logger.ts';
+
+const DIALECTS = { libsql: 'sqlite', mariadb: 'mysql', postgres: 'postgresql' };
+
+for (const { name, needs } of DATABASES) {
+  describeWith(needs, `the check of the tables on ${name}`, () => {
+    let module: TestingModule;
+    let options: DatabaseOptions;
+
+    const compile = async (): Promise<MikroORM> => {
+      options = databaseOptions(name);
+      module = await Test.createTestingModule({
+        imports: [
+          MikroOrmModule.forRoot({ ...options, entities: [...outboxEntities], logger: () => undefined }),
+          CqrsOutboxModule.forRoot({
+            source: 'tests',
+            transport: new NullTransport(),
+            relay: false,
+            store: MikroOrmOutbox,
+          }),
+        ],
+      })
+        .setLogger(silentLogger)
+        .compile();
+      const orm = module.get<MikroORM>(CoreMikroORM);
+      await orm.schema.ensureDatabase();
+      return orm;
+    };
+
+    afterEach(async () => {
+      await module.close();
+      await dropDatabase(options);
+    });
+
+    it('stops the boot when the tables are missing, and names the command that creates them', async () => {
+      await compile();
+      const booting = module.init();
+      await expect(booting).rejects.toMatchObject({ code: 'SCHEMA_MISSING' });
+      await expect(booting).rejects.toThrow(`npx cqrs-outbox-schema ${DIALECTS[name]}`);
+    });
+
+    it('stops the boot when the tables have another version', async () => {
+      const orm = await compile();
+      await createOutboxSchema(orm);
+      await orm.em.fork().getConnection().execute('update cqrs_outbox_schema set version = 99');
+      await expect(module.init()).rejects.toMatchObject({ code: 'SCHEMA_VERSION' });
+    });
+
+    it("takes tables that MikroORM's schema generator has made", async () => {
+      const orm = await compile();
+      await orm.schema.create();
+      await expect(module.init()).resolves.toBeDefined();
+    });
+
+    it('creates tables twice without harm, and drops them', async () => {
+      const orm = await compile();
+      await createOutboxSchema(orm);
+      await createOutboxSchema(orm);
+      await expect(module.init()).resolves.toBeDefined();
+      for (const statement of dropOutboxSchema()) await orm.em.fork().getConnection().execute(statement);
+    });
+  });
+}
+
+describe('a database that can not be asked', () => {
+  it('does not stop the boot', async () => {
+    const { MariaDbDriver } = await import('@mikro-orm/mariadb');
+    const module = await Test.createTestingModule({
+      imports: [
+        MikroOrmModule.forRoot({
+          driver: MariaDbDriver,
+          clientUrl: 'mysql://root@127.0.0.1:9/nothing',
+          entities: [...outboxEntities],
+          logger: () => undefined,
+          connect: false,
+        } as never),
+        CqrsOutboxModule.forRoot({
+          source: 'tests',
+          transport: new NullTransport(),
+          relay: false,
+          store: MikroOrmOutbox,
+        }),
+      ],
+    })
+      .setLogger(silentLogger)
+      .compile();
+    await expect(module.init()).resolves.toBeDefined();
+    await module.close();
+  });
+});
+
+describe('the command that prints the schema', () => {
+  const cli = new URL('../../packages/mikro-orm/src/schema/cli.ts', import.meta.url).pathname;
+  // The source names its neighbour as it is after the build.
+  const hook = `data:text/javascript,import{registerHooks}from'node:module';registerHooks({resolve:(s,c,n)=>n(s.startsWith('./')?s.replace(/\\.js$/,'.ts'):s,c)})`;
+  const run = (...args: string[]) =>
+    promisify(execFile)(process.execPath, ['--import', hook, cli, ...args], { env: {} });
+
+  it.each([
+    ['mysql', 'longblob'],
+    ['mariadb', 'longblob'],
+    ['postgresql', 'bytea'],
+    ['sqlite', 'autoincrement'],
+  ])('prints the statements of %s', async (dialect, word) => {
+    const { stdout } = await run(dialect);
+    expect(stdout).toContain('create table if not exists cqrs_outbox (');
+    expect(stdout).toContain(word);
+    expect(stdout.split(';\n').filter((statement) => statement.trim() !== '').length).toBeGreaterThan(6);
+  });
+
+  it('says how it is used', async () => {
+    await expect(run('oracle')).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('usage: cqrs-outbox-schema mysql|mariadb|postgresql|sqlite') as unknown,
+    });
+  });
+});
