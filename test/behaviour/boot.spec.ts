@@ -106,6 +106,12 @@ describe('the boot check', () => {
     await expect(faultsOf({ transport: {} })).resolves.toHaveLength(1);
   });
 
+  it('refuses to be configured twice', async () => {
+    const again = CqrsOutboxModule.forRoot({ ...options, relay: false, store: InMemoryStore });
+    const [fault] = await faultsOf({}, { imports: [ScheduleModule.forRoot(), again] });
+    expect(fault).toBe('CqrsOutboxModule is configured 2 times: call forRoot once, in the root module');
+  });
+
   it('needs no ScheduleModule where the relay is off', async () => {
     await expect(boot({ relay: false }, { imports: [] })).resolves.toBeUndefined();
   });

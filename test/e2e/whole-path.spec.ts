@@ -219,15 +219,18 @@ for (const { database, broker: brokerName } of PATHS) {
     it('sends nothing when the handler throws after append', async () => {
       expect((await ship(true)).status).toBe(500);
       expect((await ship()).status).toBe(201);
-      await eventually(async () => expect(await count('shipped')).toBe(1));
+      await eventually(async () =>
+        expect([await count('shipped'), await count('tombstones')]).toEqual([1, 1]),
+      );
       expect(domain.received.filter(({ event }) => event !== null)).toHaveLength(1);
     }, 60_000);
 
     it('delivers again what a handler could not handle, and its effect happens once', async () => {
-      domain.failures.left = 2;
+      // More often than kafkajs tries by itself before its consumer starts anew.
+      domain.failures.left = 4;
       await ship();
       await eventually(() => {
-        expect(domain.received.filter(({ event }) => event !== null)).toHaveLength(3);
+        expect(domain.received.filter(({ event }) => event !== null)).toHaveLength(5);
       }, 40_000);
       await eventually(
         async () => expect([await count('shipped'), await count('tombstones')]).toEqual([1, 1]),

@@ -99,6 +99,32 @@ class PayAndAskHandler implements RequestHandler<PayAndAsk> {
   }
 }
 
+class AskAndPay extends Query<string> {
+  orderId!: number;
+}
+
+@QueryHandler(AskAndPay)
+class AskAndPayHandler implements RequestHandler<AskAndPay> {
+  constructor(private readonly requests: RequestMediator) {}
+
+  execute({ orderId }: AskAndPay): Promise<string> {
+    return this.requests.send(PayOrder.of({ orderId, fail: false }));
+  }
+}
+
+class PayThroughQuery extends Command<string> {
+  orderId!: number;
+}
+
+@CommandHandler(PayThroughQuery)
+class PayThroughQueryHandler implements RequestHandler<PayThroughQuery> {
+  constructor(private readonly requests: RequestMediator) {}
+
+  execute({ orderId }: PayThroughQuery): Promise<string> {
+    return this.requests.send(AskAndPay.of({ orderId }));
+  }
+}
+
 @EventHandler(OrderPlaced)
 class OnOrderPlaced {
   static failing = false;
@@ -148,6 +174,8 @@ for (const { name, needs } of DATABASES) {
           PayTwoHandler,
           CountOrdersHandler,
           PayAndAskHandler,
+          AskAndPayHandler,
+          PayThroughQueryHandler,
           OnOrderPlaced,
           OrderService,
         ],
@@ -236,6 +264,16 @@ for (const { name, needs } of DATABASES) {
         code: 'NO_ACTIVE_UNIT_OF_WORK',
       });
       expect(await rows()).toEqual([]);
+    });
+
+    it('refuses a command that a query sends inside a transaction, whose changes would be lost', async () => {
+      const sent = requests.send(PayThroughQuery.of({ orderId: 1 }));
+      await expect(sent).rejects.toMatchObject({ code: 'NO_ACTIVE_UNIT_OF_WORK' });
+      await expect(sent).rejects.toThrow(
+        /PayOrder can't be run: it was sent by a query inside a transaction/,
+      );
+      await expect(requests.send(AskAndPay.of({ orderId: 1 }))).resolves.toBe('paid');
+      expect(await statusOf(1)).toBe('paid');
     });
 
     it('refuses an append outside of a transaction', async () => {

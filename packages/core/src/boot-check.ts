@@ -1,5 +1,5 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { ModuleRef } from '@nestjs/core';
+import { ModuleRef, ModulesContainer } from '@nestjs/core';
 import { ConfigurationError, CqrsOutboxError, messageOf } from './cqrs-outbox.error.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from './cqrs-outbox.options.js';
 import { EventMap } from './handlers/event-map.js';
@@ -18,6 +18,7 @@ export class BootCheck {
   constructor(
     @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
     private readonly moduleRef: ModuleRef,
+    private readonly modules: ModulesContainer,
     private readonly explorer: HandlersExplorer,
     private readonly events: EventMap,
     private readonly enhancers: Enhancers,
@@ -33,6 +34,7 @@ export class BootCheck {
   async run(): Promise<void> {
     const faults = [
       ...this.options.faults,
+      ...this.moduleFaults(),
       ...this.storeFaults(),
       ...this.explorer.explore(),
       ...this.eventFaults(),
@@ -42,6 +44,15 @@ export class BootCheck {
     ];
     if (faults.length > 0) throw new ConfigurationError(faults);
     await this.checkSchema();
+  }
+
+  /** Two modules would be two relays of one outbox, and their handlers would be found twice. */
+  private moduleFaults(): string[] {
+    const ours = [...this.modules.values()].filter(({ providers }) => providers.has(BootCheck));
+    const times = ours.length;
+    return times > 1
+      ? [`CqrsOutboxModule is configured ${times} times: call forRoot once, in the root module`]
+      : [];
   }
 
   private storeFaults(): string[] {

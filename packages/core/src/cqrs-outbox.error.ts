@@ -85,13 +85,13 @@ export class EventValidationError extends CqrsOutboxError {
   }
 }
 
-/** `append` was called where no transaction is open that the entry could commit with. */
+/** Something needs a transaction that it can commit with, and none is open. */
 export class NoActiveUnitOfWorkError extends CqrsOutboxError {
-  constructor(eventName: string, why: string) {
+  constructor(what: string, why: string) {
     super(
       'NO_ACTIVE_UNIT_OF_WORK',
-      `${eventName} can't be appended: ${why}. Append inside a command handler, an event handler or a transaction ` +
-        `of the store, or use EventEmitter.emit for an event that may be lost.`,
+      `${what}: ${why}. Do it inside a command handler, an event handler or a transaction of the store; for an event ` +
+        `that may be lost there is EventEmitter.emit.`,
     );
   }
 }

@@ -94,18 +94,19 @@ export class CqrsOutboxModule
   constructor(
     @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
     private readonly bootCheck: BootCheck,
-    private readonly unitOfWork: UnitOfWork,
-    private readonly commitStep: CommitStep,
+    unitOfWork: UnitOfWork,
+    commitStep: CommitStep,
     private readonly producer: OutboxProducer,
     private readonly transports: Transports,
   ) {
     super();
+    // Before any provider's onModuleInit, which may already append.
+    unitOfWork.setHooks(commitStep);
   }
 
   /** Checks everything, with all faults in one error. */
   async onModuleInit(): Promise<void> {
     await this.bootCheck.run();
-    this.unitOfWork.setHooks(this.commitStep);
   }
 
   /** Runs the hooks of `onStartup`, and starts the relay. */

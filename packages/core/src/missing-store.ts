@@ -1,10 +1,14 @@
 import { Module } from '@nestjs/common';
 import { InboxStore } from './consumers/inbox-store.js';
 import { OutboxStore } from './outbox/outbox-store.js';
+import type { TransactionHooks } from './unit-of-work/unit-of-work.js';
 import { UnitOfWork } from './unit-of-work/unit-of-work.js';
 
 /** Says that no store was configured. */
 export const STORE_MISSING = Symbol('cqrs-outbox:store-missing');
+
+/** The one method that is called before the boot check. */
+const setHooks = (_hooks: TransactionHooks): void => undefined;
 
 const PORTS = [UnitOfWork, OutboxStore, InboxStore];
 
@@ -15,7 +19,7 @@ const PORTS = [UnitOfWork, OutboxStore, InboxStore];
 @Module({
   providers: [
     { provide: STORE_MISSING, useValue: true },
-    ...PORTS.map((port) => ({ provide: port, useValue: {} })),
+    ...PORTS.map((port) => ({ provide: port, useValue: { setHooks } })),
   ],
   exports: [STORE_MISSING, ...PORTS],
 })

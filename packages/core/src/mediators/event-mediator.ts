@@ -12,10 +12,12 @@ import { ExecutionScope } from '../unit-of-work/execution-scope.js';
 import { UnitOfWork } from '../unit-of-work/unit-of-work.js';
 import { HandlerPipeline, type InnermostStep, type Invocation } from './handler-pipeline.js';
 
+type HandlerMethod = 'handle' | 'handleTombstone';
+
 /** Hands an event to its handlers. */
 @Injectable()
 export class EventMediator {
-  readonly #invocations = new Map<HandlerReference, Invocation>();
+  readonly #invocations = new Map<HandlerReference, Map<HandlerMethod, Invocation>>();
 
   constructor(
     private readonly events: EventMap,
@@ -80,13 +82,11 @@ export class EventMediator {
     );
   }
 
-  private invocationOf(handler: HandlerReference, method: string, step: InnermostStep): Invocation {
-    if (method !== 'handle') return this.pipeline.prepare(handler, method, step);
-    let invocation = this.#invocations.get(handler);
-    if (!invocation) {
-      invocation = this.pipeline.prepare(handler, method, step);
-      this.#invocations.set(handler, invocation);
-    }
+  private invocationOf(handler: HandlerReference, method: HandlerMethod, step: InnermostStep): Invocation {
+    const invocations = this.#invocations.get(handler) ?? new Map<HandlerMethod, Invocation>();
+    this.#invocations.set(handler, invocations);
+    const invocation = invocations.get(method) ?? this.pipeline.prepare(handler, method, step);
+    invocations.set(method, invocation);
     return invocation;
   }
 }

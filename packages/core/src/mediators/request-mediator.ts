@@ -59,9 +59,10 @@ export class RequestMediator {
   private invocationOf(requestClass: unknown, { kind, handler }: RequestBinding): Invocation {
     let invocation = this.#invocations.get(requestClass);
     if (!invocation) {
-      const step: InnermostStep = async (proceed, [request]) => {
-        await this.validator.validate(request as object);
-        return kind === 'command' ? this.commands.run(proceed) : proceed();
+      const step: InnermostStep = async (proceed, args) => {
+        const request = args[0] as object;
+        await this.validator.validate(request);
+        return kind === 'command' ? this.commands.run(request, proceed) : proceed();
       };
       invocation = this.pipeline.prepare(handler, 'execute', step);
       this.#invocations.set(requestClass, invocation);

@@ -44,9 +44,11 @@ export class Outbox {
 
   private pendingFor(eventName: string): PendingEvents {
     const pending = this.unitOfWork.current();
-    if (!pending) throw new NoActiveUnitOfWorkError(eventName, 'no transaction is open');
-    if (pending === this.scope.current.readOnly)
-      throw new NoActiveUnitOfWorkError(eventName, 'a query has no unit of work');
+    const what = `${eventName} can't be appended`;
+    if (!pending) throw new NoActiveUnitOfWorkError(what, 'no transaction is open');
+    if (pending === this.scope.current.readOnly) {
+      throw new NoActiveUnitOfWorkError(what, 'a query has no unit of work');
+    }
     return pending;
   }
 }

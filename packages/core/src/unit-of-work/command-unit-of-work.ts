@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { UnitOfWorkRolledBackError } from '../cqrs-outbox.error.js';
+import { NoActiveUnitOfWorkError, UnitOfWorkRolledBackError } from '../cqrs-outbox.error.js';
 import { ExecutionScope } from './execution-scope.js';
 import { UnitOfWork } from './unit-of-work.js';
 
@@ -11,7 +11,7 @@ export class CommandUnitOfWork {
     private readonly scope: ExecutionScope,
   ) {}
 
-  /** Whether a command sent now would join. A read-only query's transaction is not joined by accident. */
+  /** Whether a command sent now would join. */
   get isOpen(): boolean {
     return this.unitOfWork.current() !== undefined;
   }
@@ -19,9 +19,15 @@ export class CommandUnitOfWork {
   /**
    * @throws {@link UnitOfWorkRolledBackError} when a command that joined has failed and its error was caught: its
    *   changes can't be told from the others', so none of them is committed.
+   * @throws {@link NoActiveUnitOfWorkError} for a command that a query sends while it reads through a transaction: the
+   *   query's context is thrown away, and the command's changes would be lost with it.
    */
-  run<T>(work: () => Promise<T>): Promise<T> {
-    return this.isOpen ? this.join(work) : this.open(work);
+  run<T>(command: object, work: () => Promise<T>): Promise<T> {
+    const current = this.unitOfWork.current();
+    if (!current) return this.open(work);
+    if (current !== this.scope.current.readOnly) return this.join(work);
+    const what = `${command.constructor.name} can't be run`;
+    return Promise.reject(new NoActiveUnitOfWorkError(what, 'it was sent by a query inside a transaction'));
   }
 
   private open<T>(work: () => Promise<T>): Promise<T> {

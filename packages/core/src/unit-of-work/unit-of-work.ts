@@ -30,7 +30,7 @@ export interface TransactionHooks {
  * whoever opened it, so that an append works in a command as in the user's own transaction.
  */
 export abstract class UnitOfWork {
-  /** Called once at boot, before any transaction. */
+  /** Called once, when the module is constructed. */
   abstract setHooks(hooks: TransactionHooks): void;
 
   /**
@@ -45,6 +45,6 @@ export abstract class UnitOfWork {
    */
   abstract runInTransaction<T>(work: () => Promise<T>): Promise<T>;
 
-  /** The events of the innermost open transaction or savepoint; undefined when none is open. */
+  /** The events of the innermost open transaction or savepoint; undefined when none is open, and before `setHooks`. */
   abstract current(): PendingEvents | undefined;
 }

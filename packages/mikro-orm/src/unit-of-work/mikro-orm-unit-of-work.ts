@@ -13,6 +13,7 @@ import { TransactionLedger } from './transaction-ledger.js';
 /** MikroORM's transactions as units of work: those of commands and of `em.transactional` alike. */
 export class MikroOrmUnitOfWork extends UnitOfWork {
   readonly #ledger = new TransactionLedger();
+  #isListening = false;
 
   constructor(
     private readonly orm: MikroORM,
@@ -22,6 +23,7 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
   }
 
   setHooks(hooks: TransactionHooks): void {
+    this.#isListening = true;
     const subscriber = new OutboxSubscriber(hooks, this.#ledger, this.connection);
     this.orm.em.getEventManager().registerSubscriber(subscriber);
     // For `em.fork({ freshEventManager: true })`, which takes the configured ones.
@@ -42,7 +44,7 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
 
   current(): PendingEvents | undefined {
     const transaction = this.orm.em.getTransactionContext<object>();
-    return transaction && this.#ledger.pendingOf(transaction);
+    return transaction && this.#isListening ? this.#ledger.pendingOf(transaction) : undefined;
   }
 
   /** Ours, and those of other databases that the request's context already has: a new context replaces the whole old one. */
