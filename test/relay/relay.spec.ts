@@ -124,7 +124,7 @@ for (const { name, needs } of DATABASES) {
     });
 
     it('holds back the key of a refused entry and no other, and keeps its order over the retries', async () => {
-      let refusals = 2;
+      let refusals = 1;
       transport.decide = (key, step) =>
         key === '1' && step === 2 && refusals-- > 0 ? REFUSED : { status: 'published' };
       await append({ key: 1, step: 1 }, { key: 1, step: 2 }, { key: 1, step: 3 }, { key: 2, step: 1 });
@@ -148,18 +148,47 @@ for (const { name, needs } of DATABASES) {
       expect([await count('cqrs_outbox'), await count('cqrs_outbox_retry')]).toEqual([0, 0]);
     });
 
-    it('sends a due retry alone, also when followers stand in a later batch', async () => {
+    const smallBatches = { batchSize: 2, cron: '0 0 1 1 *', minBackoffMs: 60_000, maxBackoffMs: 60_000 };
+
+    it('holds back a key in batches that were read before its entry was refused', async () => {
       await test.close();
-      await start({ relay: { batchSize: 2, cron: '0 0 1 1 *', minBackoffMs: 60_000, maxBackoffMs: 60_000 } });
+      await start({ relay: smallBatches });
+      transport.decide = (key, step) => (key === '1' && step === 1 ? REFUSED : { status: 'published' });
+      await append({ key: 1, step: 1 }, { key: 2, step: 1 }, { key: 1, step: 2 }, { key: 2, step: 2 });
+      await eventually(() => expect(transport.stepsOf('2')).toEqual([1, 2]));
+      await eventually(async () => expect(await count('cqrs_outbox')).toBe(2));
+      expect(transport.stepsOf('1')).toEqual([]);
+    });
+
+    it('sends a due retry alone, and its followers in order, wherever the batches end', async () => {
+      await test.close();
+      await start({ relay: smallBatches });
+      transport.decide = (key) => (key === '1' ? REFUSED : DOWN);
+      await append({ key: 1, step: 1 });
+      await eventually(async () => expect(await count('cqrs_outbox_retry')).toBe(1));
+      const others = [2, 3, 4].map((key) => ({ key, step: 1 }));
+      await append(...others.slice(0, 1), { key: 1, step: 2 }, ...others.slice(1), { key: 1, step: 3 });
+      await eventually(() => expect(relay.health()).toEqual([expect.objectContaining({ state: 'down' })]));
+      // [1.1 2.1] [3.1 4.1], read while 1.2 was held back, and only then [1.3]: it must wait for 1.2.
+      transport.decide = () => ({ status: 'published' });
+      await makeRetriesDue();
+      await relay.runOnce();
+      expect(transport.stepsOf('1')).toEqual([1]);
+      await relay.runOnce();
+      expect(transport.stepsOf('1')).toEqual([1, 2, 3]);
+      expect(await count('cqrs_outbox')).toBe(0);
+    });
+
+    it('does not let followers pass a retry that becomes due while others are being published', async () => {
+      await test.close();
+      await start({ relay: smallBatches });
       let isRefusing = true;
-      transport.decide = (key, step) =>
-        key === '1' && step === 1 && isRefusing ? REFUSED : { status: 'published' };
+      transport.decide = (key) => (key === '1' && isRefusing ? REFUSED : { status: 'published' });
       await append({ key: 1, step: 1 });
       await eventually(async () => expect(await count('cqrs_outbox_retry')).toBe(1));
       isRefusing = false;
-      const others = [2, 3, 4, 5].map((key) => ({ key, step: 1 }));
-      // While others of the pass are being published, the retry becomes due: its followers must not come before it.
       transport.onBatch = makeRetriesDue;
+      const others = [2, 3, 4, 5].map((key) => ({ key, step: 1 }));
       await append(...others.slice(0, 2), { key: 1, step: 2 }, ...others.slice(2), { key: 1, step: 3 });
       await eventually(async () => {
         await relay.runOnce();
