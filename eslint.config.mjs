@@ -88,6 +88,8 @@ export default tseslint.config(
       ],
       // A port's method is async so that it rejects and never throws, awaited or not.
       '@typescript-eslint/require-await': 'off',
+      // It takes what `NestFactory.create(Module, options)` returns for no instance of its class.
+      '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
       'import-x/no-cycle': ['error', { ignoreExternal: true }],

@@ -97,6 +97,25 @@ for (const { name, needs } of DATABASES) {
         { topic: 'parcels', key: 'k', headers: given, value: value === null ? null : Buffer.from(value) },
       ]);
 
+    it('lets a message wait that comes before the application has booted', async () => {
+      let consumed: Promise<void> | undefined;
+      const early = await createTestApp({
+        database: name,
+        options: { transport: new NullTransport() },
+        providers: [CountParcels, MaybeFails],
+        beforeInit: async (app, orm) => {
+          await orm.em.fork().insertMany(Tally, [
+            { name: 'parcels', count: 0 },
+            { name: 'sibling', count: 0 },
+          ]);
+          consumed = app.get(EventConsumer).consume(payload, memory(JSON.stringify(payload)));
+        },
+      });
+      await consumed;
+      expect(behaviour.calls).toHaveLength(1);
+      await early.close();
+    });
+
     it('rebuilds the class of the event, validated, with its context', async () => {
       const given = headers({ ce_correlationid: 'c-1', ce_causationid: 'c-0', tenant: 'acme' });
       await consumer.consume(payload, memory(JSON.stringify(payload), given));

@@ -124,6 +124,7 @@ for (const name of ['kafka', 'rabbitmq'] as const) {
       });
       await append(1, 2);
       await eventually(() => expect(state()).toBe('down'));
+      expect(test.app.get(OutboxRelay).health()[0]?.reason).toMatch(/connect|ECONNREFUSED/i);
       expect(await pending()).toBe(2);
 
       server = await broker.kind.start(directory.path, port);

@@ -26,6 +26,7 @@ export interface TestAppSettings {
   /** Keeps a database that another application of the same test has made. */
   orm?: DatabaseOptions;
   entities?: unknown[];
+  beforeInit?: (app: INestApplication, orm: MikroORM) => Promise<void>;
 }
 
 export interface TestApp {
@@ -57,6 +58,7 @@ export async function createTestApp(settings: TestAppSettings): Promise<TestApp>
   const app = module.createNestApplication();
   const orm = app.get<MikroORM>(CoreMikroORM);
   if (!settings.orm) await createDatabase(orm);
+  await settings.beforeInit?.(app, orm);
   for (const server of servers) app.connectMicroservice<MicroserviceOptions>(server);
   await app.init();
   await app.startAllMicroservices();

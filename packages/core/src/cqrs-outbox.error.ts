@@ -35,7 +35,7 @@ export class CqrsOutboxError extends Error {
   }
 }
 
-/** The configuration is wrong; thrown at boot, with every fault that was found. */
+/** The configuration is wrong; thrown at boot, with every fault that was found in `faults`. */
 export class ConfigurationError extends CqrsOutboxError {
   constructor(readonly faults: readonly string[]) {
     super(
@@ -108,7 +108,7 @@ export class UnitOfWorkRolledBackError extends CqrsOutboxError {
   }
 }
 
-/** Some handlers of an event failed; `errors` has the reason of each. */
+/** Some handlers of an event failed; `failures` has the name and the error of each. The others have committed. */
 export class EventHandlingError extends CqrsOutboxError {
   constructor(
     readonly eventName: string,
@@ -121,9 +121,14 @@ export class EventHandlingError extends CqrsOutboxError {
   }
 }
 
-/** The text of anything that was thrown. */
+/** The text of anything that was thrown. Nest's RabbitMQ client rejects with `{ err, url }`. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join('; ');
+  if (error instanceof Error) return error.message;
+  if (typeof error === 'object' && error !== null && 'err' in error) return messageOf(error.err);
+  if (typeof error === 'string') return error;
+  const text = JSON.stringify(error) as string | undefined;
+  return text ?? String(error);
 }
 
 function describeViolations(violations: readonly PropertyViolation[]): string {

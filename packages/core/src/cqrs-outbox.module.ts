@@ -13,6 +13,7 @@ import { RESOLVED_OPTIONS, type CqrsOutboxOptions, type ResolvedOptions } from '
 import { EventConsumer } from './consumers/event-consumer.js';
 import { InboxStep } from './consumers/inbox-step.js';
 import { MessageDecoder } from './consumers/message-decoder.js';
+import { Readiness } from './consumers/readiness.js';
 import { EventMap } from './handlers/event-map.js';
 import { HandlersExplorer } from './handlers/handlers.explorer.js';
 import { RequestMap } from './handlers/request-map.js';
@@ -73,6 +74,7 @@ import { UnitOfWork } from './unit-of-work/unit-of-work.js';
     OutboxProducer,
     InboxStep,
     MessageDecoder,
+    Readiness,
     EventConsumer,
     BootCheck,
   ],
@@ -98,6 +100,7 @@ export class CqrsOutboxModule
     commitStep: CommitStep,
     private readonly producer: OutboxProducer,
     private readonly transports: Transports,
+    private readonly readiness: Readiness,
   ) {
     super();
     // Before any provider's onModuleInit, which may already append.
@@ -109,9 +112,10 @@ export class CqrsOutboxModule
     await this.bootCheck.run();
   }
 
-  /** Runs the hooks of `onStartup`, and starts the relay. */
+  /** Runs the hooks of `onStartup`, lets consumers begin, and starts the relay. */
   async onApplicationBootstrap(): Promise<void> {
     for (const hook of this.options.onStartup) await hook();
+    this.readiness.open();
     this.producer.start();
   }
 

@@ -6,6 +6,7 @@ import { WIRE_HEADERS } from '../messages/message.js';
 import { acknowledge, redeliver } from './acknowledgement.js';
 import { InboxStore } from './inbox-store.js';
 import { MessageDecoder } from './message-decoder.js';
+import { Readiness } from './readiness.js';
 import { receive, type ReceivedMessage } from './received-message.js';
 
 /** Receives messages in a Nest controller and hands their events to the handlers. */
@@ -18,6 +19,7 @@ export class EventConsumer {
     private readonly decoder: MessageDecoder,
     private readonly mediator: EventMediator,
     private readonly inbox: InboxStore,
+    private readonly readiness: Readiness,
   ) {}
 
   /**
@@ -25,10 +27,14 @@ export class EventConsumer {
    * when all have committed. To be awaited or returned by the controller.
    *
    * - A handler fails: the message is delivered again after `consumer.retryDelayMs`; handlers that have committed are
-   *   skipped then. On Kafka this rejects with `KafkaRetriableException`, so that the offset stays.
+   *   skipped then. On Kafka this rejects with `KafkaRetriableException`, so that the offset stays. On RabbitMQ it
+   *   requeues and resolves. On other transports it rejects with the error at once: the in-memory transport delivers
+   *   again, Redis, NATS, TCP and MQTT do not. There is no limit to how often.
    * - No class has the event's name: acknowledged with a warning.
    * - No message of ours, an unreadable or invalid payload, an unknown version: logged, stored in the inbox's dead
    *   letters, acknowledged.
+   *
+   * A message that comes before the application has booted waits for that.
    *
    * RabbitMQ needs `noAck: false` in the server's options: with `true`, a crash loses what is being handled.
    *
@@ -36,6 +42,7 @@ export class EventConsumer {
    * @param context what `@Ctx()` gives
    */
   async consume(payload: unknown, context: unknown): Promise<void> {
+    await this.readiness.wait();
     const message = receive(payload, context);
     try {
       await this.handle(message);

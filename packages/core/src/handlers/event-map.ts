@@ -20,7 +20,13 @@ export class EventMap {
     return this.#byName.get(name);
   }
 
-  /** Binds an instance by hand, before the application has booted. */
+  /**
+   * Binds an instance by hand, before the application has booted. The class of an event from a broker must be known by
+   * its wire name too: see `declare`, or `forRoot({ events })`.
+   *
+   * @param name the handler's name in the inbox; the name of its class unless given
+   * @throws TypeError when a handler of this event has the same name
+   */
   bind<E extends object>(eventClass: EventClass<E>, handler: HandlesEvent<E>, name?: string): void {
     const fault = this.add(eventClass, handBound(handler, name));
     if (fault !== undefined) throw new TypeError(fault);

@@ -13,13 +13,16 @@ export interface RequestBinding {
 export class RequestMap {
   readonly #bindings = new Map<unknown, RequestBinding>();
 
+  /** The handler of a request class, if there is one. */
   get(requestClass: unknown): RequestBinding | undefined {
     return this.#bindings.get(requestClass);
   }
 
   /**
    * Binds an instance by hand, before the application has booted (as a rule in a module's constructor).
-   * A request that has a handler already is a fault at boot.
+   * A decorated handler of the same request is then a fault at boot.
+   *
+   * @throws TypeError when a handler of this request was bound already
    */
   bind<T extends Request>(
     kind: 'command' | 'query',

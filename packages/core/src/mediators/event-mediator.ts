@@ -32,7 +32,8 @@ export class EventMediator {
    *
    * - A `DomainEvent`: in the current transaction. The first failure is thrown and the rest is not run.
    * - Any other: each handler in a transaction of its own with its inbox row, so that a handler that has handled this
-   *   message already is skipped. A failing one does not stop its siblings.
+   *   message already is skipped. A failing one does not stop its siblings. Inside an open transaction of the store it
+   *   is a savepoint of that one instead, and commits with it.
    *
    * @param context of the message that carried the event; left out, one is made with a new message id
    * @throws {@link EventHandlingError} when handlers of an outbound event failed

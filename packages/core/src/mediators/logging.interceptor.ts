@@ -1,4 +1,5 @@
 import {
+  HttpException,
   Inject,
   Injectable,
   Logger,
@@ -8,7 +9,7 @@ import {
   type NestInterceptor,
 } from '@nestjs/common';
 import { tap, type Observable } from 'rxjs';
-import { messageOf } from '../cqrs-outbox.error.js';
+import { messageOf, RequestValidationError } from '../cqrs-outbox.error.js';
 import type { CqrsContextType } from './handler-pipeline.js';
 
 /** Injection token of {@link LoggingOptions}, to be provided by a global module. */
@@ -56,7 +57,11 @@ export class LoggingInterceptor implements NestInterceptor {
     return next.handle().pipe(
       tap({
         complete: () => this.#logger.log(`${what} done in ${elapsed()}`),
-        error: (error: unknown) => this.#logger.error(`${what} failed in ${elapsed()}: ${messageOf(error)}`),
+        error: (error: unknown) => {
+          const text = `${what} failed in ${elapsed()}: ${messageOf(error)}`;
+          if (isRefusal(error)) this.#logger.warn(text);
+          else this.#logger.error(text);
+        },
       }),
     );
   }
@@ -78,4 +83,10 @@ export class LoggingInterceptor implements NestInterceptor {
       ]),
     );
   }
+}
+
+/** What the caller has done wrong is no error of the application. */
+function isRefusal(error: unknown): boolean {
+  if (error instanceof HttpException) return error.getStatus() < 500;
+  return error instanceof RequestValidationError;
 }

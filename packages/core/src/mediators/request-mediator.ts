@@ -31,7 +31,9 @@ export class RequestMediator {
    *
    * @throws {@link HandlerNotFoundError} when no class handles the request
    * @throws {@link RequestValidationError} when it breaks its class-validator rules; the handler is not run
-   * @throws {@link UnitOfWorkRolledBackError} see {@link CommandUnitOfWork}
+   * @throws {@link UnitOfWorkRolledBackError} when a command that joined has failed and its error was caught: nothing is
+   *   committed
+   * @throws {@link NoActiveUnitOfWorkError} for a command that a query sends while it reads through a transaction
    * @throws what the handler, an enhancer or the commit throws
    */
   async send<R>(request: Request<R>): Promise<R> {

@@ -9,7 +9,11 @@ const recorded = Symbol('cqrs-outbox:recorded');
 export abstract class AggregateRoot {
   declare private readonly [recorded]?: AnyEvent[];
 
-  /** Records an event: a domain event for handlers in this transaction, or an outbound event for the outbox. */
+  /**
+   * Records an event: a domain event for handlers in this transaction, or an outbound event for the outbox. It is taken
+   * at a flush or before the commit, validated and serialised then, and dropped by a rollback. An invalid event makes
+   * that flush or commit fail, with the errors of {@link Outbox.append}.
+   */
   protected record(event: AnyEvent): void {
     const events = this[recorded];
     if (events) events.push(event);

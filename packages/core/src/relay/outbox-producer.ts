@@ -35,6 +35,7 @@ export class OutboxProducer {
     if (!this.options.relay || !scheduler) return;
     const job = CronJob.from({
       cronTime: this.options.relay.cron,
+      name: 'cqrs-outbox-producer',
       onTick: () => {
         this.relay.wake();
       },

@@ -12,7 +12,13 @@ import { RELAY_DEFAULTS } from './relay.options.js';
 /** How many earlier entries of a key `publishOne` takes along at most. */
 const MAX_KEY_BACKLOG = 1_000;
 
-/** Moves entries from the outbox to their destinations: one {@link DestinationRelay} for each, independent of the others. */
+/**
+ * Moves entries from the outbox to their destinations, each independent of the others. It runs by itself unless
+ * `relay: false`; run it in one instance of the application only, since nothing shares the work between two.
+ *
+ * A row is deleted after its message was acknowledged: a crash in between, or a database that fails there, has the
+ * batch in flight published again, with the same message ids.
+ */
 @Injectable()
 export class OutboxRelay {
   readonly #logger = new Logger(OutboxRelay.name);
@@ -64,7 +70,10 @@ export class OutboxRelay {
     }
   }
 
-  /** The state of each destination, as the relay of this process has last seen it. */
+  /**
+   * The state of each destination, as the relay of this process has last seen it; nothing is asked. Before the first
+   * pass, and where no relay runs, each is `up`.
+   */
   health(): DestinationHealth[] {
     return [...this.relays.values()].map(({ health }) => health);
   }

@@ -1,8 +1,12 @@
+import { Logger } from '@nestjs/common';
 import type { ClientRMQ, RmqOptions } from '@nestjs/microservices';
+import { messageOf } from '../cqrs-outbox.error.js';
 import { toWireHeaders, type Message } from '../messages/message.js';
 import { publishInLanes } from './lanes.js';
 import { withTimeLimit } from './time-limit.js';
 import { PUBLISHED, Transport, type PublishResult } from './transport.js';
+
+const CLOSE_TIMEOUT_MS = 5_000;
 
 /** The part of amqplib's confirm channel that we use: core depends on no broker client. */
 interface ConfirmChannel {
@@ -46,6 +50,7 @@ export interface RabbitMqRoute {
  * the relay has long sent it again, and one that no queue takes is confirmed all the same and gone.
  */
 export class RabbitMqTransport extends Transport {
+  readonly #logger = new Logger(RabbitMqTransport.name);
   #channel: Promise<OpenChannel> | undefined;
 
   constructor(
@@ -68,8 +73,16 @@ export class RabbitMqTransport extends Transport {
 
   async close(): Promise<void> {
     const channel = await this.#channel?.catch(() => undefined);
-    await channel?.close();
-    if (this.ownsClient) await this.client.close();
+    // When the connection dies in this moment, amqp-connection-manager's close never settles.
+    const closed = (async () => {
+      await channel?.close();
+      if (this.ownsClient) await this.client.close();
+    })();
+    await withTimeLimit(closed, CLOSE_TIMEOUT_MS, 'Closing the connection to RabbitMQ').catch(
+      (error: unknown) => {
+        this.#logger.warn(messageOf(error));
+      },
+    );
   }
 
   private async publishOne(channel: OpenChannel, message: Message): Promise<PublishResult> {
