@@ -1,0 +1,8 @@
+import { DomainEvent } from '@cqrs-outbox/core';
+
+/** Stays in the process: its handlers run in the transaction that closes the meeting. */
+export class MeetingClosed extends DomainEvent {
+  meetingId!: string;
+  title!: string;
+  attendees!: string[];
+}

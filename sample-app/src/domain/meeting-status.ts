@@ -1,0 +1,3 @@
+export const MEETING_STATUSES = ['open', 'closed'] as const;
+
+export type MeetingStatus = (typeof MEETING_STATUSES)[number];
