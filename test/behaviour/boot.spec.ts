@@ -17,6 +17,7 @@ import {
 } from '@cqrs-outbox/core';
 import { InMemoryStore } from '@cqrs-outbox/testing';
 import { Module, type ModuleMetadata, type Type } from '@nestjs/common';
+import { Transport } from '@nestjs/microservices';
 import { ScheduleModule } from '@nestjs/schedule';
 import { Test } from '@nestjs/testing';
 import { silentLogger } from '../support/silent-logger.ts';
@@ -114,6 +115,13 @@ describe('the boot check', () => {
 
   it('needs no ScheduleModule where the relay is off', async () => {
     await expect(boot({ relay: false }, { imports: [] })).resolves.toBeUndefined();
+  });
+
+  it('refuses a RabbitMQ exchange that Nest would not publish to', async () => {
+    const transport = { transport: Transport.RMQ, options: { exchange: 'meetings', exchangeType: 'topic' } };
+    await expect(faultsOf({ transport })).resolves.toEqual([
+      expect.stringContaining('the exchange meetings is used only with wildcards: true'),
+    ]);
   });
 
   it('refuses a token that is no client', async () => {

@@ -413,6 +413,10 @@ describe('the pipeline', () => {
     await start([]);
     module!.get(RequestMap).bind('query', Ask, { execute: async () => 'by hand' });
     module!.get(EventMap).bind(Noted, { handle: (event) => void noted.push(event) }, 'note');
+    @IntegrationEvent({ name: 'pipeline.by-hand', topic: 'pipeline' })
+    class ByHand extends NotificationEvent {}
+    module!.get(EventMap).bind(ByHand, { handle: () => undefined });
+    expect(module!.get(EventMap).byName('pipeline.by-hand')?.eventClass).toBe(ByHand);
     await expect(send(Ask.of())).resolves.toBe('by hand');
     await module!.get(EventMediator).send(Noted.of());
     expect(noted).toHaveLength(1);

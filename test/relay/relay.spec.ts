@@ -298,6 +298,32 @@ for (const { name, needs } of DATABASES) {
       await expect(relay.publishOne(wanted!.message_id)).rejects.toMatchObject({ code: 'ENTRY_NOT_FOUND' });
     });
 
+    it('publishes one message that stands behind more of its key than one batch holds', async () => {
+      await append(...Array.from({ length: 1_205 }, (_, step) => ({ key: 1, step })));
+      const sql = 'select message_id from cqrs_outbox order by id desc';
+      const [last] = await test.orm.em.fork().getConnection().execute<{ message_id: string }[]>(sql);
+      await relay.publishOne(last?.message_id ?? '');
+      expect(transport.stepsOf('1')).toEqual(Array.from({ length: 1_205 }, (_, step) => step));
+      expect(await count('cqrs_outbox')).toBe(0);
+    });
+
+    it('sends no entry twice when one message is wanted while a pass has it in hand', async () => {
+      await append({ key: 1, step: 1 }, { key: 1, step: 2 });
+      const [row] = await test.orm.em
+        .fork()
+        .getConnection()
+        .execute<{ message_id: string }[]>('select message_id from cqrs_outbox order by id');
+      let release: () => void = () => undefined;
+      transport.onBatch = () => new Promise((resolve) => (release = resolve));
+      const pass = relay.runOnce();
+      await eventually(() => expect(transport.batches).toBe(1));
+      const wanted = relay.publishOne(row?.message_id ?? '').catch((error: unknown) => error);
+      release();
+      await pass;
+      await expect(wanted).resolves.toMatchObject({ code: 'ENTRY_NOT_FOUND' });
+      expect(transport.stepsOf('1')).toEqual([1, 2]);
+    });
+
     it('says why one message was not published', async () => {
       transport.decide = () => DOWN;
       await append({ key: 1, step: 1 });

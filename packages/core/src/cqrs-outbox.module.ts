@@ -1,6 +1,7 @@
 import {
   Inject,
   Module,
+  type DynamicModule,
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
   type OnModuleDestroy,
@@ -8,7 +9,12 @@ import {
 } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { BootCheck } from './boot-check.js';
-import { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } from './cqrs-outbox.module-definition.js';
+import {
+  ConfigurableModuleClass,
+  MODULE_OPTIONS_TOKEN,
+  type ASYNC_OPTIONS_TYPE,
+  type OPTIONS_TYPE,
+} from './cqrs-outbox.module-definition.js';
 import { RESOLVED_OPTIONS, type CqrsOutboxOptions, type ResolvedOptions } from './cqrs-outbox.options.js';
 import { EventConsumer } from './consumers/event-consumer.js';
 import { InboxStep } from './consumers/inbox-step.js';
@@ -93,6 +99,20 @@ export class CqrsOutboxModule
   extends ConfigurableModuleClass
   implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown
 {
+  /** Configures the module with options that are known when the application's modules are defined. */
+  static override forRoot(options: typeof OPTIONS_TYPE): DynamicModule {
+    return super.forRoot(options);
+  }
+
+  /**
+   * Configures the module with options from a factory (`useFactory` with `inject` and `imports`), or from a class with
+   * a method `createCqrsOutboxOptions` (`useClass`, `useExisting`). `store` and `isGlobal` stand beside it, since they
+   * shape the module itself.
+   */
+  static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
+    return super.forRootAsync(options);
+  }
+
   constructor(
     @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
     private readonly bootCheck: BootCheck,

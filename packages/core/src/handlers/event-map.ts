@@ -1,4 +1,4 @@
-import type { EventClass } from '../messages/event.js';
+import { isOutbound, type EventClass } from '../messages/event.js';
 import { eventDeclarationOf, type EventDeclaration } from '../messages/integration-event.decorator.js';
 import { CqrsOutboxError } from '../cqrs-outbox.error.js';
 import { describeHandler, type HandlerReference } from './handler-reference.js';
@@ -28,6 +28,7 @@ export class EventMap {
    * @throws TypeError when a handler of this event has the same name
    */
   bind<E extends object>(eventClass: EventClass<E>, handler: HandlesEvent<E>, name?: string): void {
+    if (isOutbound(eventClass.prototype as object)) this.declare(eventClass);
     const fault = this.add(eventClass, handBound(handler, name));
     if (fault !== undefined) throw new TypeError(fault);
   }

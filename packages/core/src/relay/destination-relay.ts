@@ -85,9 +85,21 @@ export class DestinationRelay {
     return this.exclusively(() => this.relayAll());
   }
 
-  /** Publishes these entries, apart from passes, and settles them. */
-  publish(entries: readonly StoredEntry[]): Promise<RelayReport> {
-    return this.exclusively(() => this.relayBatch(entries, new Set()));
+  /**
+   * Publishes one message, preceded by the earlier entries of its key, apart from passes.
+   *
+   * @returns `absent` when the outbox has no such entry, `refused` when it or an earlier one of its key was refused
+   */
+  publishUpTo(messageId: string): Promise<'published' | 'refused' | 'absent'> {
+    return this.exclusively(async () => {
+      for (let hasFound = false; ; hasFound = true) {
+        const { destination, options } = this;
+        const entries = await this.store.fetchUpTo(messageId, destination, options.batchSize);
+        if (entries.length === 0) return hasFound ? 'published' : 'absent';
+        const { published } = await this.relayBatch(entries, new Set());
+        if (published < entries.length) return 'refused';
+      }
+    });
   }
 
   private async run(): Promise<void> {

@@ -9,9 +9,6 @@ import type { DestinationHealth } from './destination-health.js';
 import { DestinationRelay, type RelayReport } from './destination-relay.js';
 import { RELAY_DEFAULTS } from './relay.options.js';
 
-/** How many earlier entries of a key `publishOne` takes along at most. */
-const MAX_KEY_BACKLOG = 1_000;
-
 /**
  * Moves entries from the outbox to their destinations, each independent of the others. It runs by itself unless
  * `relay: false`; run it in one instance of the application only, since nothing shares the work between two.
@@ -109,14 +106,11 @@ export class OutboxRelay {
   }
 
   private async publishAt(relay: DestinationRelay, messageId: string): Promise<boolean> {
-    const entries = await this.store.fetchUpTo(messageId, relay.destination, MAX_KEY_BACKLOG);
-    if (entries.length === 0) return false;
-    const report = await this.#detached(() => relay.publish(entries)).catch((cause: unknown) => {
+    const outcome = await this.#detached(() => relay.publishUpTo(messageId)).catch((cause: unknown) => {
       throw publishFailed(messageId, relay.destination, cause);
     });
-    if (report.published < entries.length)
-      throw publishFailed(messageId, relay.destination, 'it was refused');
-    return true;
+    if (outcome === 'refused') throw publishFailed(messageId, relay.destination, 'it was refused');
+    return outcome === 'published';
   }
 
   /** Made on first use, when the transports are loaded. */

@@ -18,11 +18,14 @@ export class KafkaTransport extends Transport {
   }
 
   async publish(messages: readonly Message[]): Promise<PublishResult[]> {
-    const topics = Map.groupBy(messages, ({ topic }) => topic);
     const results = new Map<Message, PublishResult>();
-    await Promise.all(
-      [...topics].map(([topic, batch]) => this.publishToTopic(topic, batch, results, new Set())),
-    );
+    const heldKeys = new Set<string>();
+    for (const run of runsOf(messages)) {
+      const topics = Map.groupBy(run, ({ topic }) => topic);
+      await Promise.all(
+        [...topics].map(([topic, batch]) => this.publishToTopic(topic, batch, results, heldKeys)),
+      );
+    }
     return messages.map((message) => results.get(message) ?? HELD);
   }
 
@@ -72,6 +75,27 @@ export class KafkaTransport extends Transport {
     });
     await withTimeLimit(sent, this.publishTimeoutMs, `Producing ${messages.length} messages to ${topic}`);
   }
+}
+
+/**
+ * Cuts a batch where a key goes on to another topic: topics are produced to at the same time, and a key keeps its order
+ * across them. As a rule a batch is one run.
+ */
+function runsOf(messages: readonly Message[]): Message[][] {
+  const runs: Message[][] = [];
+  let run: Message[] = [];
+  let topicOf = new Map<string, string>();
+  for (const message of messages) {
+    const topic = topicOf.get(message.key);
+    if (run.length === 0 || (topic !== undefined && topic !== message.topic)) {
+      run = [];
+      runs.push(run);
+      topicOf = new Map();
+    }
+    topicOf.set(message.key, message.topic);
+    run.push(message);
+  }
+  return runs;
 }
 
 /** Protocol errors that blame the message and not the broker; the value: whether another try can't help. */

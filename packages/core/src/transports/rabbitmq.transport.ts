@@ -179,11 +179,21 @@ class OpenChannel {
   }
 }
 
-/** Reads the route out of the client's options, in the way `ClientRMQ` itself publishes. */
+/**
+ * Reads the route out of the client's options, in the way `ClientRMQ` itself publishes.
+ *
+ * @throws Error for an exchange that `ClientRMQ` would not publish to
+ */
 export function routeOf(options: NonNullable<RmqOptions['options']>): RabbitMqRoute {
   const queue = options.queue ?? 'default';
   if (options.exchangeType === 'fanout') return { exchange: options.exchange ?? queue, routingKey: '' };
   if (options.wildcards) return { exchange: options.exchange ?? queue, routingKey: undefined };
+  if (options.exchange !== undefined && options.queue === undefined) {
+    throw new Error(
+      `the exchange ${options.exchange} is used only with wildcards: true (topic) or exchangeType: 'fanout'; without ` +
+        `them Nest publishes to a queue, and none is named`,
+    );
+  }
   return { exchange: '', routingKey: queue };
 }
 

@@ -78,7 +78,7 @@ const inboxDeadLetter = defineEntity({
 const schemaVersion = defineEntity({
   name: 'CqrsOutboxSchema',
   tableName: 'cqrs_outbox_schema',
-  properties: { version: p.integer().primary().autoincrement(false) },
+  properties: { version: p.integer().unsigned(false).primary().autoincrement(false) },
 });
 
 /**

@@ -44,7 +44,7 @@ const TYPES: Readonly<Record<SqlDialect, DialectTypes>> = {
     blob: 'blob',
     smallint: 'integer',
     int: 'integer',
-    bigint: 'integer',
+    bigint: 'bigint',
     tableOptions: '',
   },
 };
