@@ -91,6 +91,7 @@ describe('append', () => {
     ['a key that is no string', 'EVENT_KEY', () => Valid.of({ key: 7 as never, lines: [] })],
     ['a key that is too long', 'EVENT_KEY', () => Valid.of({ key: 'x'.repeat(192), lines: [] })],
     ['a key with a NUL', 'EVENT_KEY', () => Valid.of({ key: 'a\0b', lines: [] })],
+    ['a key that ends in a space', 'EVENT_KEY', () => Valid.of({ key: 'a ', lines: [] })],
     ['a key function that throws', 'EVENT_KEY', () => BrokenKey.of()],
     ['an unknown destination', 'UNKNOWN_DESTINATION', () => Elsewhere.of()],
     [
@@ -104,6 +105,12 @@ describe('append', () => {
       'EVENT_HEADER',
       () => Valid.of({ key: 'k', lines: [] }),
       { headers: { a: 1 as never } },
+    ],
+    [
+      'a header with a long name',
+      'EVENT_HEADER',
+      () => Valid.of({ key: 'k', lines: [] }),
+      { headers: { ['x'.repeat(256)]: '' } },
     ],
     [
       'headers that are too large',

@@ -56,6 +56,8 @@ class MaybeFails implements HandlesEvent<ParcelSent> {
   }
 }
 
+const DEEP = `${'['.repeat(60_000)}${']'.repeat(60_000)}`;
+
 for (const { name, needs } of DATABASES) {
   describeWith(needs, `the consumer on ${name}`, () => {
     let test: TestApp;
@@ -188,6 +190,14 @@ for (const { name, needs } of DATABASES) {
       expect([await count('parcels'), await count('sibling')]).toEqual([1, 1]);
     });
 
+    it('sets aside what is nested so deeply that it can not be written again', async () => {
+      const nested: unknown = JSON.parse(DEEP);
+      const message = { value: nested, key: 'k', headers: headers(), offset: '42' };
+      await consumer.consume(nested, new KafkaContext([message, 3, 'parcels'] as never));
+      const [letter] = await select('select coordinates from cqrs_inbox_dead_letter');
+      expect(letter).toEqual({ coordinates: 'kafka parcels[3]@42' });
+    });
+
     it('keeps the offset on Kafka by the exception that Nest hands on', async () => {
       const message = { value: payload, key: 'k', headers: headers(), offset: '42' };
       const context = new KafkaContext([message, 3, 'parcels'] as never);
@@ -235,6 +245,7 @@ for (const { name, needs } of DATABASES) {
         /version 3 of parcels\.sent is unknown, the class here has 2/,
       ],
       ['has a version that is no number', JSON.stringify(payload), { ce_eventversion: 'x' }, /version NaN/],
+      ['is nested too deeply', DEEP, {}, /can't be read|no object|call stack/],
       ['breaks the rules of its class', '{"parcelId":"x","sentAt":"yesterday"}', {}, /parcelId \(isInt/],
       ['has an id that is too long', JSON.stringify(payload), { ce_id: 'x'.repeat(65) }, /ce_id is over 64/],
       ['has a NUL in its id', JSON.stringify(payload), { ce_id: 'a\0b' }, /white space/],

@@ -219,6 +219,41 @@ describe('the pipeline', () => {
     await expect(send(Fail.of())).rejects.toBeInstanceOf(Oops);
   });
 
+  it('lets a filter report the failure of an event handler, but not make it a success', async () => {
+    class Failed extends DomainEvent {}
+    @IntegrationEvent({ name: 'pipeline.failing', topic: 'pipeline' })
+    class Failing extends NotificationEvent {}
+    const reported: unknown[] = [];
+    @Catch()
+    class ReportFilter implements ExceptionFilter {
+      async catch(error: unknown): Promise<void> {
+        reported.push(error);
+      }
+    }
+    @EventHandler(Failed)
+    class OnFailed implements HandlesEvent<Failed> {
+      async handle(): Promise<void> {
+        throw new Error('domain handler');
+      }
+    }
+    @EventHandler(Failing)
+    class OnFailing implements HandlesEvent<Failing> {
+      async handle(): Promise<void> {
+        throw new Error('message handler');
+      }
+    }
+    await start([OnFailed, OnFailing], { filters: [ReportFilter] });
+    const mediator = module!.get(EventMediator);
+    await expect(mediator.send(Failed.of())).rejects.toThrow('domain handler');
+    await expect(mediator.send(Failing.of())).rejects.toMatchObject({ code: 'EVENT_HANDLING' });
+    expect(reported).toHaveLength(2);
+  });
+
+  it('finds a handler that a test has replaced by a value', async () => {
+    await start([{ provide: AddHandler, useValue: { execute: async () => 42 } }, OnClass, OnMethod]);
+    await expect(send(Add.of({ left: 1, right: 1 }))).resolves.toBe(42);
+  });
+
   it('rolls back although a filter has caught the error', async () => {
     class Fail extends Command<string> {}
     @IntegrationEvent({ name: 'pipeline.never', topic: 'pipeline' })

@@ -98,7 +98,11 @@ for (const name of ['kafka', 'rabbitmq'] as const) {
     beforeEach(async () => {
       directory = createRunDirectory();
       port = await freePort();
-    });
+      // RabbitMQ writes the declaration of a queue to disk some time after it has answered: an orderly end does it now.
+      server = await broker.kind.start(directory.path, port);
+      await broker.prepare(port);
+      await server.stop();
+    }, 60_000);
 
     afterEach(async () => {
       await test?.close();
@@ -128,7 +132,6 @@ for (const name of ['kafka', 'rabbitmq'] as const) {
       expect(await pending()).toBe(2);
 
       server = await broker.kind.start(directory.path, port);
-      await broker.prepare(port);
       await eventually(async () => expect(await pending()).toBe(0), 30_000);
       expect(state()).toBe('up');
 

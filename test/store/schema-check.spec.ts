@@ -57,6 +57,13 @@ for (const { name, needs } of DATABASES) {
       await expect(module.init()).rejects.toMatchObject({ code: 'SCHEMA_VERSION' });
     });
 
+    it('stops the boot when one of the tables is missing', async () => {
+      const orm = await compile();
+      await createOutboxSchema(orm);
+      await orm.em.fork().getConnection().execute('drop table cqrs_outbox');
+      await expect(module.init()).rejects.toMatchObject({ code: 'SCHEMA_MISSING' });
+    });
+
     it("takes tables that MikroORM's schema generator has made", async () => {
       const orm = await compile();
       await orm.schema.create();

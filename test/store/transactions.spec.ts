@@ -191,7 +191,7 @@ for (const { name, needs } of DATABASES) {
 
     afterEach(() => test.close());
 
-    const rows = async (): Promise<{ name: string; step?: number; status?: string }[]> => {
+    const rows = async (): Promise<{ name: string; orderId?: number; step?: number; status?: string }[]> => {
       const found = await orm.em
         .fork()
         .getConnection()
@@ -245,6 +245,57 @@ for (const { name, needs } of DATABASES) {
         cause: { message: 'card declined' },
       });
       expect(await rows()).toEqual([]);
+    });
+
+    it('does not commit the half of a command whose error was caught in a transaction of the user', async () => {
+      const work = orm.em.fork().transactional(async (em) => {
+        (await em.findOneOrFail(Order, 2)).status = 'seen';
+        await requests.send(PayOrder.of({ orderId: 1, fail: true })).catch(() => undefined);
+      });
+      await expect(work).rejects.toBeInstanceOf(UnitOfWorkRolledBackError);
+      expect([await statusOf(1), await statusOf(2)]).toEqual(['new', 'new']);
+      expect(await rows()).toEqual([]);
+    });
+
+    it('commits what is around a savepoint that was rolled back with the command in it', async () => {
+      await orm.em.fork().transactional(async (em) => {
+        (await em.findOneOrFail(Order, 2)).status = 'seen';
+        await em
+          .transactional(() => requests.send(PayOrder.of({ orderId: 1, fail: true })))
+          .catch(() => undefined);
+        outbox.append(OrderPaid.of({ orderId: 2, step: 1 }));
+      });
+      expect([await statusOf(1), await statusOf(2)]).toEqual(['new', 'seen']);
+      expect(await rows()).toEqual([{ name: 'orders.paid', orderId: 2, step: 1 }]);
+    });
+
+    it('refuses an append by work that goes on after the end of its transaction', async () => {
+      let proceed: () => void = () => undefined;
+      const end = new Promise<void>((resolve) => (proceed = resolve));
+      let straggler: Promise<unknown> | undefined;
+      await orm.em.fork().transactional(async () => {
+        outbox.append(OrderPaid.of({ orderId: 1, step: 1 }));
+        straggler = end.then(async () => {
+          expect(() => outbox.append(OrderPaid.of({ orderId: 1, step: 2 }))).toThrow(NoActiveUnitOfWorkError);
+          // A command of such work has a transaction of its own.
+          await requests.send(PayOrder.of({ orderId: 2, fail: false }));
+        });
+      });
+      proceed();
+      await straggler;
+      expect(await statusOf(2)).toBe('paid');
+      expect((await rows()).map(({ orderId }) => orderId)).toEqual([1, 2, 2]);
+    });
+
+    it('handles domain events inside a transaction that was begun by hand on a fork', async () => {
+      await RequestContext.create(orm.em, async () => {
+        const em = orm.em.fork();
+        await em.begin();
+        (await em.findOneOrFail(Order, 1)).place();
+        await em.commit();
+      });
+      expect(await statusOf(1)).toBe('placed!');
+      expect(await rows()).toEqual([{ name: 'orders.state', orderId: 1, status: 'placed!' }]);
     });
 
     it('runs a query outside of any transaction, and inside a command on its uncommitted state', async () => {

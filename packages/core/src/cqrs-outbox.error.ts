@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+
 /** Every `code` that an error of this package can have. Codes are stable: branch on them, not on messages. */
 export type CqrsOutboxErrorCode =
   | 'CONFIGURATION'
@@ -125,10 +127,12 @@ export class EventHandlingError extends CqrsOutboxError {
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join('; ');
   if (error instanceof Error) return error.message;
-  if (typeof error === 'object' && error !== null && 'err' in error) return messageOf(error.err);
   if (typeof error === 'string') return error;
-  const text = JSON.stringify(error) as string | undefined;
-  return text ?? String(error);
+  if (typeof error !== 'object' || error === null) return String(error);
+  if ('err' in error) return messageOf(error.err);
+  return 'message' in error && typeof error.message === 'string'
+    ? error.message
+    : inspect(error, { depth: 1 });
 }
 
 function describeViolations(violations: readonly PropertyViolation[]): string {

@@ -62,7 +62,7 @@ export { type AppendOptions } from './outbox/event-encoder.js';
 export { EventEmitter } from './outbox/event-emitter.js';
 export { Outbox } from './outbox/outbox.js';
 export { type OutboxEntry, type StoredEntry } from './outbox/outbox-entry.js';
-export { type DeadLetterReason, type EntryRange, OutboxStore } from './outbox/outbox-store.js';
+export { type DeadLetterReason, type EntrySelection, OutboxStore } from './outbox/outbox-store.js';
 
 export { type DestinationHealth } from './relay/destination-health.js';
 export { type RelayReport } from './relay/destination-relay.js';

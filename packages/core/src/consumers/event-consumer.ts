@@ -29,7 +29,7 @@ export class EventConsumer {
    * - A handler fails: the message is delivered again after `consumer.retryDelayMs`; handlers that have committed are
    *   skipped then. On Kafka this rejects with `KafkaRetriableException`, so that the offset stays. On RabbitMQ it
    *   requeues and resolves. On other transports it rejects with the error at once: the in-memory transport delivers
-   *   again, Redis, NATS, TCP and MQTT do not. There is no limit to how often.
+   *   again until the relay's `maxAttempts`, Redis, NATS, TCP and MQTT do not. Kafka and RabbitMQ do without a limit.
    * - No class has the event's name: acknowledged with a warning.
    * - No message of ours, an unreadable or invalid payload, an unknown version: logged, stored in the inbox's dead
    *   letters, acknowledged.

@@ -100,8 +100,17 @@ function contextName(context: unknown): string {
 function toBytes(value: unknown, contentType = 'application/json'): Buffer | null {
   if (value === null || value === undefined) return null;
   if (Buffer.isBuffer(value)) return value;
-  if (typeof value !== 'string') return Buffer.from(JSON.stringify(value));
+  if (typeof value !== 'string') return jsonBytes(value);
   return contentType === 'application/json' ? Buffer.from(value) : Buffer.from(value, 'base64');
+}
+
+/** Nothing, which is no JSON, for what is nested too deeply to be written: it is set aside then. */
+function jsonBytes(value: unknown): Buffer {
+  try {
+    return Buffer.from(JSON.stringify(value));
+  } catch {
+    return Buffer.alloc(0);
+  }
 }
 
 function textHeaders(headers: unknown): Record<string, string> {
@@ -116,7 +125,7 @@ function textHeaders(headers: unknown): Record<string, string> {
 function textOf(value: unknown): string | undefined {
   if (value === null || value === undefined) return undefined;
   if (typeof value === 'string') return value;
-  return Buffer.isBuffer(value) ? value.toString('utf8') : JSON.stringify(value);
+  return Buffer.isBuffer(value) ? value.toString('utf8') : jsonBytes(value).toString('utf8');
 }
 
 /** The headers that are the user's own. */

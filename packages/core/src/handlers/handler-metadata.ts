@@ -7,7 +7,7 @@ export const HANDLER_METADATA = Symbol('cqrs-outbox:handler');
 export interface HandlerMetadata {
   readonly kind: 'command' | 'query' | 'event';
   /** What it was decorated with: in a circular import this can be undefined at run time. */
-  readonly handles: readonly unknown[];
+  readonly handles: unknown;
   readonly name?: string | undefined;
 }
 

@@ -16,14 +16,14 @@ type ClassOf<T> = new (
  */
 export function CommandHandler<C extends Command<unknown>>(command: new () => C) {
   return (target: ClassOf<RequestHandler<C>>): void => {
-    define(target, { kind: 'command', handles: [command] });
+    define(target, { kind: 'command', handles: command });
   };
 }
 
 /** Marks a provider as the one handler of a query. Found at boot in every module, in any injection scope. */
 export function QueryHandler<Q extends Query>(query: new () => Q) {
   return (target: ClassOf<RequestHandler<Q>>): void => {
-    define(target, { kind: 'query', handles: [query] });
+    define(target, { kind: 'query', handles: query });
   };
 }
 
@@ -43,7 +43,7 @@ export function EventHandler<E extends DomainEvent | OutboundEvent>(
   options: EventHandlerOptions = {},
 ) {
   return (target: ClassOf<HandlesEvent<E>>): void => {
-    define(target, { kind: 'event', handles: [event], name: options.name });
+    define(target, { kind: 'event', handles: event, name: options.name });
   };
 }
 

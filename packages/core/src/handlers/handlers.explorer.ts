@@ -23,10 +23,10 @@ export class HandlersExplorer {
   explore(): string[] {
     const faults: string[] = [];
     for (const wrapper of this.discovery.getProviders()) {
-      // An alias (`useExisting`) and a factory have no class of their own to be decorated.
-      const handlerClass = wrapper.metatype as Type<object> | null;
-      if (!handlerClass || wrapper.isAlias || typeof handlerClass !== 'function') continue;
-      const metadata = handlerMetadataOf(handlerClass);
+      if (wrapper.isAlias) continue;
+      // A factory or a value, such as a mock in a test, stands in for the class that is its token.
+      const handlerClass = [wrapper.metatype, wrapper.token].find(isDecorated);
+      const metadata = handlerClass && handlerMetadataOf(handlerClass);
       if (metadata) faults.push(...this.register(wrapper as InstanceWrapper<object>, handlerClass, metadata));
     }
     return faults;
@@ -49,10 +49,8 @@ export class HandlersExplorer {
     if (typeof (handlerClass.prototype as Record<string, unknown>)[method] !== 'function') {
       faults.push(`${describeHandler(handler)} has no method ${method}()`);
     }
-    for (const handled of metadata.handles) {
-      const fault = this.bind(metadata.kind, handled, handler);
-      if (fault !== undefined) faults.push(fault);
-    }
+    const fault = this.bind(metadata.kind, metadata.handles, handler);
+    if (fault !== undefined) faults.push(fault);
     return faults;
   }
 
@@ -96,4 +94,8 @@ export class HandlersExplorer {
 
 function isClass(value: unknown): value is Type<object> {
   return typeof value === 'function' && value.prototype !== undefined;
+}
+
+function isDecorated(candidate: unknown): candidate is Type<object> {
+  return typeof candidate === 'function' && handlerMetadataOf(candidate) !== undefined;
 }

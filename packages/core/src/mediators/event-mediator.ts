@@ -18,6 +18,8 @@ type HandlerMethod = 'handle' | 'handleTombstone';
 @Injectable()
 export class EventMediator {
   readonly #invocations = new Map<HandlerReference, Map<HandlerMethod, Invocation>>();
+  /** What a handler threw, by the context of its message, of which handlers run one after another. */
+  readonly #failures = new WeakMap<MessageContext, { error: unknown }>();
 
   constructor(
     private readonly events: EventMap,
@@ -51,7 +53,7 @@ export class EventMediator {
   private async handleDomainEvent(event: DomainEvent): Promise<void> {
     const context = contextFor(event);
     for (const handler of this.events.handlersOf(event.constructor)) {
-      await this.invocationOf(handler, 'handle', (proceed) => proceed())(event, context);
+      await this.invoke(handler, event, context, (proceed) => proceed());
     }
   }
 
@@ -63,10 +65,9 @@ export class EventMediator {
     const { correlationId, messageId: causationId } = context;
     const failures: { handler: string; error: unknown }[] = [];
     for (const handler of this.events.handlersOf(eventClass)) {
-      const args = event === null ? [context] : [event, context];
       try {
         await this.scope.run({ correlationId, causationId }, () =>
-          this.unitOfWork.runInContext(() => this.invocationFor(handler, event === null)(...args)),
+          this.unitOfWork.runInContext(() => this.invoke(handler, event, context, this.inboxStepOf(handler))),
         );
       } catch (error) {
         failures.push({ handler: handler.name, error });
@@ -75,20 +76,52 @@ export class EventMediator {
     if (failures.length > 0) throw new EventHandlingError(context.name, failures);
   }
 
-  private invocationFor(handler: HandlerReference, isTombstone: boolean): Invocation {
+  private inboxStepOf({ name }: HandlerReference): InnermostStep {
+    return (proceed, args) => this.inbox.run(args.at(-1) as MessageContext, name, proceed);
+  }
+
+  /**
+   * An exception filter may report or translate a failure, but not make it a success: the message would be
+   * acknowledged, or the transaction committed, without what the handler should have done.
+   */
+  private async invoke(
+    handler: HandlerReference,
+    event: object | null,
+    context: MessageContext,
+    step: InnermostStep,
+  ): Promise<void> {
     const { prototype } = handler.handlerClass as { prototype: HandlesEvent<object> };
-    if (isTombstone && !prototype.handleTombstone) return async () => undefined;
-    return this.invocationOf(handler, isTombstone ? 'handleTombstone' : 'handle', (proceed, args) =>
-      this.inbox.run(args.at(-1) as MessageContext, handler.name, proceed),
-    );
+    if (event === null && !prototype.handleTombstone) return;
+    const [method, args] =
+      event === null ? (['handleTombstone', [context]] as const) : (['handle', [event, context]] as const);
+    this.#failures.delete(context);
+    await this.invocationOf(handler, method, step)(...args);
+    const failure = this.#failures.get(context);
+    if (failure) throw failure.error;
   }
 
   private invocationOf(handler: HandlerReference, method: HandlerMethod, step: InnermostStep): Invocation {
     const invocations = this.#invocations.get(handler) ?? new Map<HandlerMethod, Invocation>();
     this.#invocations.set(handler, invocations);
-    const invocation = invocations.get(method) ?? this.pipeline.prepare(handler, method, step);
+    const invocation =
+      invocations.get(method) ?? this.pipeline.prepare(handler, method, this.remembering(step));
     invocations.set(method, invocation);
     return invocation;
+  }
+
+  /** Notes how the last try of the step ended: an interceptor may try again. */
+  private remembering(step: InnermostStep): InnermostStep {
+    return async (proceed, args) => {
+      const context = args.at(-1) as MessageContext;
+      try {
+        const result = await step(proceed, args);
+        this.#failures.delete(context);
+        return result;
+      } catch (error) {
+        this.#failures.set(context, { error });
+        throw error;
+      }
+    };
   }
 }
 

@@ -79,12 +79,17 @@ export function eventDeclarationOf(eventClass: object): EventDeclaration | undef
 /** The width of the columns for names, topics and keys: what a MySQL index takes in four-byte characters. */
 export const MAX_NAME_LENGTH = 191;
 
+/** AMQP's limit of a routing key. */
+const MAX_NAME_BYTES = 255;
+
 function faultsOf({ name, topic, version, destinations }: EventDeclaration): string[] {
   const faults: string[] = [];
   for (const [property, value] of Object.entries({ name, topic })) {
     if (typeof value !== 'string' || value.trim() === '')
       faults.push(`${property} must be a non-empty string`);
     else if (value.length > MAX_NAME_LENGTH) faults.push(`${property} is over ${MAX_NAME_LENGTH} characters`);
+    else if (Buffer.byteLength(value) > MAX_NAME_BYTES)
+      faults.push(`${property} is over ${MAX_NAME_BYTES} bytes`);
     else if (/\s/.test(value)) faults.push(`${property} has white space`);
   }
   if (!Number.isInteger(version) || version < 1 || version > 32_767) {

@@ -12,7 +12,9 @@ import { ExecutionScope } from '../unit-of-work/execution-scope.js';
 import type { OutboxEntry } from './outbox-entry.js';
 
 /** Brokers take headers for a small thing: RabbitMQ's must fit into one frame. */
-const MAX_HEADERS_LENGTH = 16 * 1024;
+const MAX_HEADERS_BYTES = 16 * 1024;
+/** AMQP's limit of a short string. */
+const MAX_HEADER_NAME_BYTES = 255;
 
 /** What a user may add to an event when appending or emitting it. */
 export interface AppendOptions {
@@ -121,30 +123,26 @@ function keyOf(declaration: EventDeclaration, event: object): string | undefined
 }
 
 function checkedKey({ name }: EventDeclaration, key: unknown): string {
-  // PostgreSQL's text has no NUL, and would refuse the row only at the commit.
-  const isValid =
-    typeof key === 'string' && key !== '' && key.length <= MAX_NAME_LENGTH && !key.includes('\0');
-  if (isValid) return key;
+  // PostgreSQL's text has no NUL, and would refuse the row only at the commit; MySQL takes 'a' and 'a ' for one key.
+  const isText = typeof key === 'string' && key !== '' && key.length <= MAX_NAME_LENGTH;
+  if (isText && !key.includes('\0') && key === key.trim()) return key;
   throw new CqrsOutboxError(
     'EVENT_KEY',
-    `The key of ${name} must be a string of 1 to ${MAX_NAME_LENGTH} characters, without NUL.`,
+    `The key of ${name} must be a string of 1 to ${MAX_NAME_LENGTH} characters, without NUL or white space at its ends.`,
   );
 }
 
 function checkHeaders({ name }: EventDeclaration, headers: Readonly<Record<string, string>>): void {
+  const refuse = (why: string): never => {
+    throw new CqrsOutboxError('EVENT_HEADER', `The headers of ${name}: ${why}.`);
+  };
   for (const [header, value] of Object.entries(headers)) {
-    const fault = isReservedHeader(header)
-      ? 'belongs to the envelope'
-      : typeof value === 'string'
-        ? ''
-        : 'is no string';
-    if (fault) throw new CqrsOutboxError('EVENT_HEADER', `The header ${header} of ${name} ${fault}.`);
+    if (isReservedHeader(header)) refuse(`${header} belongs to the envelope`);
+    if (typeof value !== 'string') refuse(`${header} is no string`);
+    if (header === '' || Buffer.byteLength(header) > MAX_HEADER_NAME_BYTES) {
+      refuse(`a name has ${Buffer.byteLength(header)} bytes, and may have 1 to ${MAX_HEADER_NAME_BYTES}`);
+    }
   }
-  const size = JSON.stringify(headers).length;
-  if (size > MAX_HEADERS_LENGTH) {
-    throw new CqrsOutboxError(
-      'EVENT_HEADER',
-      `The headers of ${name} have ${size} characters, over ${MAX_HEADERS_LENGTH}.`,
-    );
-  }
+  const size = Buffer.byteLength(JSON.stringify(headers));
+  if (size > MAX_HEADERS_BYTES) refuse(`${size} bytes in all, over ${MAX_HEADERS_BYTES}`);
 }

@@ -1,10 +1,10 @@
 import type { StoredEntry } from './outbox-entry.js';
 
-/** Where to read on. */
-export interface EntryRange {
+/** Which entries to read. */
+export interface EntrySelection {
   readonly destination: string;
-  /** Entries with a greater position only; `'0'` for all. */
-  readonly after: string;
+  /** The positions of entries that are in hand already. */
+  readonly except: readonly string[];
   readonly limit: number;
 }
 
@@ -29,10 +29,12 @@ export abstract class OutboxStore {
   abstract checkSchema(): Promise<void>;
 
   /**
-   * Entries in the order of their positions, by a plain read. Of a key that waits for a retry, none is returned before
+   * The first entries in the order of their positions, by one plain read of one snapshot. It never reads on after a
+   * position: a transaction that has drawn a lower one may commit later, and what follows it of its key must not be
+   * seen without it. Of a key that waits for a retry, none is returned before
    * the retry is due, by the database's clock, and then the refused entry alone.
    */
-  abstract fetch(range: EntryRange): Promise<StoredEntry[]>;
+  abstract fetch(selection: EntrySelection): Promise<StoredEntry[]>;
 
   /**
    * The entry with this message id at a destination, preceded by all earlier entries of its key, in order; at most

@@ -16,11 +16,14 @@ export interface RelayReport {
   readonly deadLettered: number;
 }
 
+/** The database's clock decides whether a retry is due, and may lag behind a little. */
+const RETRY_MARGIN_MS = 10;
+
 const NOTHING: RelayReport = { published: 0, refused: 0, deadLettered: 0 };
 
 /**
- * Relays the entries of one destination, in passes. A pass reads the outbox from its beginning in batches, each while
- * the one before it is being published; a published batch is deleted by one statement. The next pass starts when there
+ * Relays the entries of one destination, in passes. A pass reads the first entries of the outbox again and again, each
+ * batch while the one before it is being published; a published batch is deleted by one statement. The next pass starts when there
  * is news: a commit in this process, the cron tick, or the end of a backoff.
  *
  *   waiting --signal--> pass --all read--> waiting
@@ -37,6 +40,8 @@ export class DestinationRelay {
   #isStopping = false;
   #isAbandoned = false;
   #failures = 0;
+  /** When the first of the retries that this process has scheduled is due, by the process's own clock. */
+  #retryAt: number | undefined;
   #outage: { reason: string; since: Date } | undefined;
 
   constructor(
@@ -104,16 +109,22 @@ export class DestinationRelay {
 
   private async run(): Promise<void> {
     for (;;) {
-      await this.#signal.wait(
-        this.#failures > 0 ? backoffMs(this.#failures, this.options, this.random) : undefined,
-      );
+      await this.#signal.wait(this.waitMs());
       if (this.#isStopping) return;
+      // A timer may be early by a part of a millisecond.
+      if ((this.#retryAt ?? Infinity) <= performance.now() + RETRY_MARGIN_MS) this.#retryAt = undefined;
       try {
         await this.pass();
       } catch {
         // Logged and counted where it was noticed; the loop's part is to go on after the backoff.
       }
     }
+  }
+
+  /** Milliseconds until the next pass without any news; undefined: as long as it takes. */
+  private waitMs(): number | undefined {
+    if (this.#failures > 0) return backoffMs(this.#failures, this.options, this.random);
+    return this.#retryAt === undefined ? undefined : Math.max(0, this.#retryAt - performance.now());
   }
 
   private exclusively<T>(work: () => Promise<T>): Promise<T> {
@@ -134,11 +145,11 @@ export class DestinationRelay {
   private async relayAll(): Promise<RelayReport> {
     const heldKeys = new Set<string>();
     let total = NOTHING;
-    let next: Promise<StoredEntry[]> | undefined = this.fetch('0');
+    let next: Promise<StoredEntry[]> | undefined = this.fetch([]);
     while (next) {
       const batch: StoredEntry[] = await next;
-      const last = batch.length < this.options.batchSize || this.#isStopping ? undefined : batch.at(-1);
-      next = last && this.fetch(last.position);
+      const isLast = batch.length < this.options.batchSize || this.#isStopping;
+      next = isLast ? undefined : this.fetch(batch.map(({ position }) => position));
       // Awaited in the next round; a failure of this one must not leave its rejection unobserved.
       next?.catch(() => undefined);
       total = sum(total, await this.relayBatch(batch, heldKeys));
@@ -146,9 +157,9 @@ export class DestinationRelay {
     return total;
   }
 
-  private async fetch(after: string): Promise<StoredEntry[]> {
+  private async fetch(except: readonly string[]): Promise<StoredEntry[]> {
     this.assertNotAbandoned();
-    return this.store.fetch({ destination: this.destination, after, limit: this.options.batchSize });
+    return this.store.fetch({ destination: this.destination, except, limit: this.options.batchSize });
   }
 
   /** @param heldKeys keys that are left alone for the rest of the pass */
@@ -167,11 +178,8 @@ export class DestinationRelay {
   ): Promise<RelayReport> {
     const published = batch.filter((_, index) => results[index]?.status === 'published');
     if (published.length > 0) await this.store.remove(published);
-    for (const { key } of published.filter(({ attempts }) => attempts > 0)) {
-      // Its followers were left out of what was read until now: the next pass takes them from the first.
-      heldKeys.add(key);
-      this.#signal.set();
-    }
+    // The followers of a retried entry were left out of what was read until now: they are for the next read.
+    if (published.some(({ attempts }) => attempts > 0)) this.#signal.set();
     let report: RelayReport = { ...NOTHING, published: published.length };
     let unavailable: { error: unknown } | undefined;
     for (const [index, entry] of batch.entries()) {
@@ -194,11 +202,14 @@ export class DestinationRelay {
     const what = `Message ${entry.id} (${entry.name}, key ${entry.key}) was refused: ${reason}.`;
     if (permanent || attempts >= this.options.maxAttempts) {
       await this.store.bury(entry, { attempts, error: reason });
+      // Its followers were held back in this pass.
+      this.#signal.set();
       this.#logger.error(`${what} It is now a dead letter, after ${attempts} attempt(s).`);
       return { ...NOTHING, deadLettered: 1 };
     }
     const delayMs = backoffMs(attempts, this.options, this.random);
     await this.store.reschedule(entry, delayMs, reason);
+    this.#retryAt = Math.min(this.#retryAt ?? Infinity, performance.now() + delayMs + RETRY_MARGIN_MS);
     this.#logger.warn(
       `${what} Attempt ${attempts} of ${this.options.maxAttempts}; its key waits ${delayMs} ms.`,
     );

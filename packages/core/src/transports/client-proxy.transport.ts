@@ -2,7 +2,7 @@ import type { ClientProxy } from '@nestjs/microservices';
 import { lastValueFrom } from 'rxjs';
 import type { Message } from '../messages/message.js';
 import { publishInLanes } from './lanes.js';
-import { withTimeLimit } from './time-limit.js';
+import { closeInTime, withTimeLimit } from './time-limit.js';
 import { PUBLISHED, Transport, type PublishResult } from './transport.js';
 
 /**
@@ -39,8 +39,15 @@ export class ClientProxyTransport extends Transport {
 
   publish(messages: readonly Message[]): Promise<PublishResult[]> {
     return publishInLanes(messages, async (message) => {
+      let envelope: Envelope;
       try {
-        const emitted = lastValueFrom(this.client.emit<unknown>(message.topic, toEnvelope(message)), {
+        envelope = toEnvelope(message);
+      } catch (error) {
+        // It says to be JSON and is none: no other try can help.
+        return { status: 'refused', error, permanent: true };
+      }
+      try {
+        const emitted = lastValueFrom(this.client.emit<unknown>(message.topic, envelope), {
           defaultValue: undefined,
         });
         await withTimeLimit(emitted, this.publishTimeoutMs, `Publishing ${message.id}`);
@@ -52,7 +59,10 @@ export class ClientProxyTransport extends Transport {
   }
 
   async close(): Promise<void> {
-    if (this.ownsClient) await this.client.close();
+    if (this.ownsClient)
+      await closeInTime('the client', async () => {
+        await this.client.close();
+      });
   }
 }
 

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import {
   BaseRpcContext,
   Server,
@@ -7,8 +8,11 @@ import {
 import { isObservable, lastValueFrom } from 'rxjs';
 import { toWireHeaders, type Message } from '../messages/message.js';
 import { publishInLanes } from './lanes.js';
-import { withTimeLimit } from './time-limit.js';
+import { TimeoutError, withTimeLimit } from './time-limit.js';
 import { PUBLISHED, Transport, type PublishResult } from './transport.js';
+
+/** How many messages are handled at the same time; a database may well do one after another. */
+const MAX_LANES = 16;
 
 /** What `@Ctx()` gives a controller on the in-memory transport. */
 export class InMemoryContext extends BaseRpcContext<[InMemoryMessage]> {
@@ -43,6 +47,8 @@ export interface InMemoryMessage {
  */
 export class InMemoryTransport extends Transport {
   readonly #servers = new Set<InMemoryServer>();
+  /** A broker would be another process: nothing of the publisher's transaction or request reaches the controllers. */
+  readonly #detached = AsyncLocalStorage.snapshot();
 
   /** @param deliveryTimeoutMs how long controllers may take for one message, in milliseconds */
   constructor(private readonly deliveryTimeoutMs = 30_000) {
@@ -55,25 +61,29 @@ export class InMemoryTransport extends Transport {
   }
 
   publish(messages: readonly Message[]): Promise<PublishResult[]> {
-    return publishInLanes(messages, async (message) => {
-      if (this.#servers.size === 0) {
-        const hint =
-          'call app.connectMicroservice({ strategy: transport.createServer() }) and startAllMicroservices()';
-        return {
-          status: 'unavailable',
-          error: new Error(`Nothing listens to the in-memory transport: ${hint}`),
-        };
-      }
-      try {
-        await withTimeLimit(this.deliver(message), this.deliveryTimeoutMs, `Handling ${message.id}`);
-        return PUBLISHED;
-      } catch (error) {
-        return { status: 'refused', error };
-      }
-    });
+    return publishInLanes(messages, (message) => this.publishOne(message), MAX_LANES);
   }
 
   async close(): Promise<void> {}
+
+  private async publishOne(message: Message): Promise<PublishResult> {
+    if (this.#servers.size === 0) {
+      const hint =
+        'call app.connectMicroservice({ strategy: transport.createServer() }) and startAllMicroservices()';
+      return {
+        status: 'unavailable',
+        error: new Error(`Nothing listens to the in-memory transport: ${hint}`),
+      };
+    }
+    try {
+      const delivered = this.#detached(() => this.deliver(message));
+      await withTimeLimit(delivered, this.deliveryTimeoutMs, `Handling ${message.id}`);
+      return PUBLISHED;
+    } catch (error) {
+      // Controllers that are slow have not refused the message, and may still handle it.
+      return error instanceof TimeoutError ? { status: 'unavailable', error } : { status: 'refused', error };
+    }
+  }
 
   private async deliver(message: Message): Promise<void> {
     const { topic, key, payload } = message;

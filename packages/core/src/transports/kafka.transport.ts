@@ -1,7 +1,7 @@
 import type { ClientKafka } from '@nestjs/microservices';
 import { lastValueFrom } from 'rxjs';
 import { toWireHeaders, type Message } from '../messages/message.js';
-import { withTimeLimit } from './time-limit.js';
+import { closeInTime, withTimeLimit } from './time-limit.js';
 import { HELD, PUBLISHED, Transport, type PublishResult } from './transport.js';
 
 /**
@@ -30,7 +30,7 @@ export class KafkaTransport extends Transport {
   }
 
   async close(): Promise<void> {
-    if (this.ownsClient) await this.client.close();
+    if (this.ownsClient) await closeInTime('the connection to Kafka', async () => this.client.close());
   }
 
   /**

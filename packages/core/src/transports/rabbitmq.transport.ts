@@ -1,12 +1,9 @@
-import { Logger } from '@nestjs/common';
 import type { ClientRMQ, RmqOptions } from '@nestjs/microservices';
 import { messageOf } from '../cqrs-outbox.error.js';
 import { toWireHeaders, type Message } from '../messages/message.js';
 import { publishInLanes } from './lanes.js';
-import { withTimeLimit } from './time-limit.js';
+import { closeInTime, withTimeLimit } from './time-limit.js';
 import { PUBLISHED, Transport, type PublishResult } from './transport.js';
-
-const CLOSE_TIMEOUT_MS = 5_000;
 
 /** The part of amqplib's confirm channel that we use: core depends on no broker client. */
 interface ConfirmChannel {
@@ -50,7 +47,6 @@ export interface RabbitMqRoute {
  * the relay has long sent it again, and one that no queue takes is confirmed all the same and gone.
  */
 export class RabbitMqTransport extends Transport {
-  readonly #logger = new Logger(RabbitMqTransport.name);
   #channel: Promise<OpenChannel> | undefined;
 
   constructor(
@@ -71,18 +67,13 @@ export class RabbitMqTransport extends Transport {
     }
   }
 
-  async close(): Promise<void> {
-    const channel = await this.#channel?.catch(() => undefined);
-    // When the connection dies in this moment, amqp-connection-manager's close never settles.
-    const closed = (async () => {
+  close(): Promise<void> {
+    return closeInTime('the connection to RabbitMQ', async () => {
+      const channel = await this.#channel?.catch(() => undefined);
+      // When the connection dies in this moment, amqp-connection-manager's close never settles.
       await channel?.close();
       if (this.ownsClient) await this.client.close();
-    })();
-    await withTimeLimit(closed, CLOSE_TIMEOUT_MS, 'Closing the connection to RabbitMQ').catch(
-      (error: unknown) => {
-        this.#logger.warn(messageOf(error));
-      },
-    );
+    });
   }
 
   private async publishOne(channel: OpenChannel, message: Message): Promise<PublishResult> {
@@ -103,6 +94,7 @@ export class RabbitMqTransport extends Transport {
       const where = `exchange ${JSON.stringify(exchange)}, routing key ${JSON.stringify(routingKey)}`;
       return { status: 'refused', error: new Error(`No queue takes it: ${where}`) };
     } catch (error) {
+      if (error instanceof UnencodableError) return { status: 'refused', error, permanent: true };
       return { status: 'unavailable', error };
     }
   }
@@ -124,6 +116,13 @@ export class RabbitMqTransport extends Transport {
     const channel = new OpenChannel(this.client.unwrap<ConnectionManager>());
     await channel.ready();
     return channel;
+  }
+}
+
+/** No frame can hold this message. */
+class UnencodableError extends Error {
+  constructor(cause: unknown) {
+    super(`It can't be encoded: ${messageOf(cause)}`, { cause });
   }
 }
 
@@ -159,12 +158,18 @@ class OpenChannel {
     return new Promise((resolve, reject) => {
       const channel = this.#channel;
       if (!channel) return reject(new Error('The connection to RabbitMQ is down'));
-      channel.publish(exchange, routingKey, content, options, (error) => {
-        // The broker returns a message before it confirms it.
-        const isReturned = this.#returned.delete(messageId);
-        if (error) reject(error instanceof Error ? error : new Error('The channel was closed'));
-        else resolve({ isReturned });
-      });
+      try {
+        channel.publish(exchange, routingKey, content, options, (error) => {
+          // The broker returns a message before it confirms it.
+          const isReturned = this.#returned.delete(messageId);
+          if (error) reject(error instanceof Error ? error : new Error('The channel was closed'));
+          else resolve({ isReturned });
+        });
+      } catch (error) {
+        // amqplib throws at once for a channel that is closed, and for what it can't encode.
+        const isClosed = error instanceof Error && error.name === 'IllegalOperationError';
+        reject(isClosed ? error : new UnencodableError(error));
+      }
     });
   }
 
@@ -199,8 +204,9 @@ export function routeOf(options: NonNullable<RmqOptions['options']>): RabbitMqRo
 
 /** Nest's packet around the payload as it is: JSON is not parsed and written again. */
 function toNestPacket({ name, payload, contentType }: Message): Buffer {
-  const data = payload ?? Buffer.from('null');
-  const json =
-    contentType === 'application/json' ? data : Buffer.from(JSON.stringify(data.toString('base64')));
-  return Buffer.concat([Buffer.from(`{"pattern":${JSON.stringify(name)},"data":`), json, Buffer.from('}')]);
+  const head = Buffer.from(`{"pattern":${JSON.stringify(name)},"data":`);
+  if (payload === null) return Buffer.concat([head, Buffer.from('null}')]);
+  const isJson = contentType === 'application/json';
+  const data = isJson ? payload : Buffer.from(JSON.stringify(payload.toString('base64')));
+  return Buffer.concat([head, data, Buffer.from('}')]);
 }

@@ -15,6 +15,7 @@ import { RESOLVED_OPTIONS, type ResolvedOptions, type TransportOption } from '..
 import { RELAY_DEFAULTS } from '../relay/relay.options.js';
 import { ClientProxyTransport } from './client-proxy.transport.js';
 import { KafkaTransport } from './kafka.transport.js';
+import { closeInTime } from './time-limit.js';
 import { RabbitMqTransport, routeOf } from './rabbitmq.transport.js';
 import { Transport } from './transport.js';
 
@@ -54,7 +55,11 @@ export class Transports {
 
   /** Closes what was opened here; clients that the application provides are its own to close. */
   async close(): Promise<void> {
-    await Promise.all([...this.#transports.values()].map((transport) => transport.close()));
+    await Promise.all(
+      [...this.#transports].map(([name, transport]) =>
+        closeInTime(`transport ${name}`, () => transport.close()),
+      ),
+    );
   }
 
   private create(option: TransportOption): Transport {

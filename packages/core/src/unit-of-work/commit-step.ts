@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { CqrsOutboxError } from '../cqrs-outbox.error.js';
+import { CqrsOutboxError, UnitOfWorkRolledBackError } from '../cqrs-outbox.error.js';
 import { AggregateRoot } from '../messages/aggregate-root.js';
 import { isOutbound, type DomainEvent } from '../messages/event.js';
 import { EventEncoder } from '../outbox/event-encoder.js';
@@ -25,18 +25,16 @@ export class CommitStep implements TransactionHooks {
   ) {}
 
   async beforeCommit(transaction: CommittingTransaction): Promise<void> {
+    const { pending } = transaction;
     let handled = 0;
     this.collect(transaction);
-    for (
-      let event = transaction.pending.nextDomainEvent();
-      event;
-      event = transaction.pending.nextDomainEvent()
-    ) {
+    for (let event = pending.nextDomainEvent(); event; event = pending.nextDomainEvent()) {
       if (++handled > MAX_DOMAIN_EVENTS) throw limitReached(event);
       await this.handle(event, transaction);
       this.collect(transaction);
     }
-    const entries = transaction.pending.takeEntries();
+    if (pending.failure) throw new UnitOfWorkRolledBackError(pending.failure.cause);
+    const entries = pending.takeEntries();
     if (entries.length > 0) await transaction.insert(entries);
   }
 
@@ -48,8 +46,14 @@ export class CommitStep implements TransactionHooks {
     const { pending } = transaction;
     for (const aggregate of transaction.aggregates()) {
       for (const event of AggregateRoot.takeRecorded(aggregate)) {
-        if (isOutbound(event)) pending.addEntries(this.encoder.encode(event));
-        else pending.addDomainEvent(event);
+        try {
+          if (isOutbound(event)) pending.addEntries(this.encoder.encode(event));
+          else pending.addDomainEvent(event);
+        } catch (error) {
+          // The change that it tells of may be written already: who catches this must not commit it without the event.
+          pending.markFailed(error);
+          throw error;
+        }
       }
     }
   }
@@ -62,7 +66,7 @@ export class CommitStep implements TransactionHooks {
           `could change nothing: send a command, or wrap the work in em.transactional().`,
       );
     }
-    await this.mediator.send(event);
+    await transaction.run(() => this.mediator.send(event));
     await transaction.flush();
   }
 }

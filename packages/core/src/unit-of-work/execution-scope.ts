@@ -9,8 +9,6 @@ export interface Scope {
   readonly causationId?: string | undefined;
   /** Set in a query that was sent inside a transaction: it reads through that transaction, but can't append to it. */
   readonly readOnly?: PendingEvents | undefined;
-  /** Shared by all that joined one unit of work: the error of one that failed. */
-  readonly unitOfWork?: { failure?: { cause: unknown } } | undefined;
 }
 
 /** The scope of the current asynchronous call, one store per application. */

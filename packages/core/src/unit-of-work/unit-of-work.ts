@@ -7,6 +7,8 @@ export interface CommittingTransaction {
   readonly pending: PendingEvents;
   /** The aggregates that the transaction's persistence context knows. */
   aggregates(): Iterable<AggregateRoot>;
+  /** Runs `work` with this transaction as the current one, which it need not be where it was begun by hand. */
+  run<T>(work: () => Promise<T>): Promise<T>;
   /** Writes entity changes, still inside the transaction. */
   flush(): Promise<void>;
   /** False while the store is itself in the middle of a flush, so that domain events can't be handled now. */
@@ -41,10 +43,13 @@ export abstract class UnitOfWork {
 
   /**
    * Runs `work` in a transaction of its own, in a fresh context; commits when it resolves and rolls back when it
-   * rejects. Never joins: the caller asks `current()` first.
+   * rejects. Inside a transaction it is a savepoint.
    */
   abstract runInTransaction<T>(work: () => Promise<T>): Promise<T>;
 
-  /** The events of the innermost open transaction or savepoint; undefined when none is open, and before `setHooks`. */
+  /**
+   * The pending events of the innermost open transaction or savepoint. Undefined when none is open, before `setHooks`,
+   * and once they are closed: for work that goes on after the end of its transaction.
+   */
   abstract current(): PendingEvents | undefined;
 }

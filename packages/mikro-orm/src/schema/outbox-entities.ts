@@ -3,6 +3,8 @@ import { KeyType, LongBlobType, LongTextType } from './column-types.js';
 
 /** How a MySQL server shows such a column again differs from how it is declared, which is no change. */
 const key = (length: number) => p.type(new KeyType(length)).ignoreSchemaChanges('type', 'collation');
+/** SQLite calls it `integer`, and MikroORM would change it for ever. */
+const id = () => p.bigint('string').primary().autoincrement().ignoreSchemaChanges('type');
 const longText = () => p.type(LongTextType).ignoreSchemaChanges('type', 'collation');
 
 const entryProperties = {
@@ -24,7 +26,7 @@ const entryProperties = {
 const outboxEntry = defineEntity({
   name: 'CqrsOutboxEntry',
   tableName: 'cqrs_outbox',
-  properties: { id: p.bigint('string').primary().autoincrement(), ...entryProperties },
+  properties: { id: id(), ...entryProperties },
   indexes: [{ name: 'cqrs_outbox_destination_id', properties: ['destination', 'id'] }],
   uniques: [{ name: 'cqrs_outbox_message_destination', properties: ['messageId', 'destination'] }],
 });
@@ -46,7 +48,7 @@ const outboxDeadLetter = defineEntity({
   name: 'CqrsOutboxDeadLetter',
   tableName: 'cqrs_outbox_dead_letter',
   properties: {
-    id: p.bigint('string').primary().autoincrement(),
+    id: id(),
     ...entryProperties,
     attempts: p.integer(),
     lastError: longText(),
@@ -64,7 +66,7 @@ const inboxDeadLetter = defineEntity({
   name: 'CqrsInboxDeadLetter',
   tableName: 'cqrs_inbox_dead_letter',
   properties: {
-    id: p.bigint('string').primary().autoincrement(),
+    id: id(),
     messageId: key(191).nullable(),
     name: key(191).nullable(),
     coordinates: longText(),

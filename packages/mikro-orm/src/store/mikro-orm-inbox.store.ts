@@ -1,6 +1,7 @@
 import { DuplicateMessageError, InboxStore, type RejectedMessage } from '@cqrs-outbox/core';
 import { UniqueConstraintViolationException, type MikroORM } from '@mikro-orm/core';
 import type { OutboxConnection } from './outbox-connection.js';
+import { printable } from './printable-text.js';
 
 /** What is kept of a hostile message. */
 const MAX_TEXT_LENGTH = 2_000;
@@ -49,9 +50,4 @@ export class MikroOrmInboxStore extends InboxStore {
       })
       .execute();
   }
-}
-
-/** PostgreSQL's text takes no NUL character, and a hostile message may hold one. */
-function printable(text: string, maxLength: number): string {
-  return text.replaceAll('\0', '\uFFFD').slice(0, maxLength);
 }

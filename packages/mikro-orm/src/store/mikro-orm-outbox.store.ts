@@ -2,7 +2,7 @@ import {
   CqrsOutboxError,
   OutboxStore,
   type DeadLetterReason,
-  type EntryRange,
+  type EntrySelection,
   type StoredEntry,
 } from '@cqrs-outbox/core';
 import { TableNotFoundException } from '@mikro-orm/core';
@@ -10,6 +10,16 @@ import { sql } from 'kysely';
 import { ENTRY_COLUMNS, SCHEMA_VERSION, type OutboxKysely } from '../schema/tables.js';
 import { toEntry, type FetchedRow } from './entry-rows.js';
 import type { OutboxConnection } from './outbox-connection.js';
+import { printable } from './printable-text.js';
+
+/** Those whose presence the boot check makes sure of. */
+const OUTBOX_TABLES = [
+  'cqrs_outbox',
+  'cqrs_outbox_retry',
+  'cqrs_outbox_dead_letter',
+  'cqrs_inbox',
+  'cqrs_inbox_dead_letter',
+] as const;
 
 /** What is kept of an error's text. */
 const MAX_ERROR_LENGTH = 2_000;
@@ -30,20 +40,26 @@ export class MikroOrmOutboxStore extends OutboxStore {
     );
   }
 
-  async fetch({ destination, after, limit }: EntryRange): Promise<StoredEntry[]> {
-    // Of a key that is being retried only the refused entry may come, and not before its time. A retry whose entry is
-    // gone (deleted by hand) blocks nothing.
+  async fetch({ destination, except, limit }: EntrySelection): Promise<StoredEntry[]> {
+    const client = await this.connection.client();
+    const retries = await client
+      .selectFrom('cqrs_outbox_retry')
+      .select('entry_id')
+      .where('destination', '=', destination)
+      .limit(1)
+      .execute();
+    // The planners of the databases misjudge the join so far that they sort the whole outbox for each batch.
+    const isRetrying = retries.length > 0;
     const query = sql<FetchedRow>`
-      select o.*, r.attempts
+      select o.*, ${isRetrying ? sql`r.attempts` : sql`0`} as attempts
       from cqrs_outbox o
-      left join cqrs_outbox_retry r
-        on r.destination = o.destination and r.message_key = o.message_key
-        and exists (select 1 from cqrs_outbox h where h.id = r.entry_id)
-      where o.destination = ${destination} and o.id > ${BigInt(after)}
-        and (r.entry_id is null or (r.entry_id = o.id and r.retry_at <= ${this.connection.now}))
+      ${isRetrying ? this.retryJoin : sql``}
+      where o.destination = ${destination}
+        ${except.length > 0 ? sql`and o.id not in (${sql.join(except.map(BigInt))})` : sql``}
+        ${isRetrying ? sql`and (r.entry_id is null or (r.entry_id = o.id and r.retry_at <= ${this.connection.now}))` : sql``}
       order by o.id
       limit ${sql.lit(limit)}`;
-    const { rows } = await query.execute(await this.connection.client());
+    const { rows } = await query.execute(client);
     return rows.map(toEntry);
   }
 
@@ -63,6 +79,7 @@ export class MikroOrmOutboxStore extends OutboxStore {
   }
 
   async remove(entries: readonly StoredEntry[]): Promise<void> {
+    if (entries.length === 0) return;
     const ids = entries.map(({ position }) => BigInt(position));
     const retried = entries.filter(({ attempts }) => attempts > 0);
     await this.connection.withLockRetries(async (client) => {
@@ -85,7 +102,7 @@ export class MikroOrmOutboxStore extends OutboxStore {
             entry_id: BigInt(position),
             attempts: attempts + 1,
             retry_at: sql<number>`${this.connection.now} + ${sql.lit(delayMs)}`,
-            last_error: error.slice(0, MAX_ERROR_LENGTH),
+            last_error: printable(error, MAX_ERROR_LENGTH),
           })
           .execute();
       }),
@@ -105,7 +122,7 @@ export class MikroOrmOutboxStore extends OutboxStore {
               .select([...ENTRY_COLUMNS])
               .select([
                 sql<number>`${sql.lit(attempts)}`.as('attempts'),
-                sql<string>`cast(${error.slice(0, MAX_ERROR_LENGTH)} as ${this.textType})`.as('last_error'),
+                sql<string>`cast(${printable(error, MAX_ERROR_LENGTH)} as ${this.textType})`.as('last_error'),
                 this.connection.now.as('failed_at'),
               ])
               .where('id', '=', id),
@@ -127,6 +144,17 @@ export class MikroOrmOutboxStore extends OutboxStore {
     return Number(total);
   }
 
+  /**
+   * Of a key that is being retried only the refused entry may come, and not before its time. A retry whose entry is
+   * gone (deleted by hand) blocks nothing.
+   */
+  private get retryJoin() {
+    return sql`
+      left join cqrs_outbox_retry r
+        on r.destination = o.destination and r.message_key = o.message_key
+        and exists (select 1 from cqrs_outbox h where h.id = r.entry_id)`;
+  }
+
   /** The name of a text type in a cast; without one, PostgreSQL does not know what kind a bare parameter is. */
   private get textType() {
     return sql.raw(this.connection.dialect === 'mysql' ? 'char' : 'text');
@@ -136,6 +164,12 @@ export class MikroOrmOutboxStore extends OutboxStore {
     const client = await this.connection.client();
     try {
       const row = await client.selectFrom('cqrs_outbox_schema').select('version').executeTakeFirst();
+      for (const table of OUTBOX_TABLES)
+        await client
+          .selectFrom(table)
+          .select(sql`1`.as('one'))
+          .limit(0)
+          .execute();
       if (row) return row.version;
     } catch (error) {
       throw this.connection.convert(error) instanceof TableNotFoundException

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   DeadlockException,
   LockWaitTimeoutException,
@@ -16,6 +17,8 @@ import type { OutboxDatabase, OutboxKysely, OutboxTransaction } from '../schema/
 
 /** How often a statement is tried again that lost a deadlock or waited too long for a lock. */
 const MAX_LOCK_RETRIES = 5;
+/** A random part of this is waited before, times the number of tries, in milliseconds. */
+const LOCK_RETRY_MS = 20;
 
 /** MikroORM's own connection pool, used past its entity manager: with Kysely, which MikroORM itself builds on. */
 export class OutboxConnection {
@@ -79,6 +82,7 @@ export class OutboxConnection {
         const isLocked =
           exception instanceof DeadlockException || exception instanceof LockWaitTimeoutException;
         if (!isLocked || attempt > MAX_LOCK_RETRIES) throw exception;
+        await delay(Math.random() * LOCK_RETRY_MS * attempt);
       }
     }
   }

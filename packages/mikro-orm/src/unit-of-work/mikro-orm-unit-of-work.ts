@@ -32,19 +32,21 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
 
   runInContext<T>(work: () => Promise<T>): Promise<T> {
     const { em } = this.orm;
-    if (em.isInTransaction()) {
-      return TransactionContext.create(em.fork({ clear: true, keepTransactionContext: true }), work);
-    }
-    return RequestContext.create(this.entityManagers(), work);
+    if (!em.isInTransaction()) return RequestContext.create(this.entityManagers(), work);
+    // Work that goes on after the end of its transaction still finds it in its context, and must leave it.
+    const keepTransactionContext = this.current() !== undefined;
+    return TransactionContext.create(em.fork({ clear: true, keepTransactionContext }), work);
   }
 
   runInTransaction<T>(work: () => Promise<T>): Promise<T> {
-    return this.orm.em.transactional(() => work());
+    return this.orm.em.transactional(() => work(), { clear: true });
   }
 
   current(): PendingEvents | undefined {
     const transaction = this.orm.em.getTransactionContext<object>();
-    return transaction && this.#isListening ? this.#ledger.pendingOf(transaction) : undefined;
+    if (!transaction || !this.#isListening) return undefined;
+    const pending = this.#ledger.pendingOf(transaction);
+    return pending.isClosed ? undefined : pending;
   }
 
   /** Ours, and those of other databases that the request's context already has: a new context replaces the whole old one. */

@@ -4,6 +4,7 @@ import {
   type OutboxEntry,
   type TransactionHooks,
 } from '@cqrs-outbox/core';
+import { TransactionContext } from '@mikro-orm/core';
 import type {
   EntityManager,
   EventSubscriber,
@@ -90,6 +91,7 @@ export class OutboxSubscriber implements EventSubscriber {
     return {
       pending: this.ledger.pendingOf(transaction),
       aggregates: () => this.#aggregates.of(em),
+      run: (work) => TransactionContext.create(em, work),
       flush: () => em.flush(),
       canFlush: !this.#flushing.has(em),
       insert: (entries) => this.insert(transaction, entries),
