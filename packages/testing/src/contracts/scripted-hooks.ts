@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import {
+  AggregateRoot,
+  DomainEvent,
+  type CommittingTransaction,
+  type OutboxEntry,
+  type StoredEntry,
+  type TransactionHooks,
+} from '@cqrs-outbox/core';
+import { SAMPLE_DESTINATION, sampleEntry } from './sample-message.js';
+import type { StoreFixture } from './store-harness.js';
+
+/** What the suites' aggregates record. */
+export class SampleEvent extends DomainEvent {
+  label!: string;
+}
+
+/** Stands in for the library: collects what aggregates have recorded, inserts what is pending, and tells of it. */
+export class ScriptedHooks implements TransactionHooks {
+  /** What happened, in order. */
+  readonly log: string[] = [];
+  /** Called in `beforeCommit`, before the insert. */
+  onBeforeCommit: (transaction: CommittingTransaction) => Promise<void> | void = () => undefined;
+
+  collect(transaction: CommittingTransaction): void {
+    const { pending } = transaction;
+    for (const aggregate of transaction.aggregates()) {
+      for (const event of AggregateRoot.takeRecorded(aggregate)) {
+        pending.addEntries([labelled((event as SampleEvent).label)]);
+      }
+    }
+  }
+
+  async beforeCommit(transaction: CommittingTransaction): Promise<void> {
+    this.log.push('before commit');
+    await this.onBeforeCommit(transaction);
+    this.collect(transaction);
+    const entries = transaction.pending.takeEntries();
+    if (entries.length > 0) await transaction.insert(entries);
+  }
+
+  afterCommit(entries: readonly OutboxEntry[]): void {
+    this.log.push(`after commit of ${entries.map(labelOf).join(',') || 'nothing'}`);
+  }
+
+  reset(): void {
+    this.log.length = 0;
+    this.onBeforeCommit = () => undefined;
+  }
+}
+
+/** An entry whose payload is a short text, to tell entries apart in failures. */
+export function labelled(label: string, given: Partial<OutboxEntry> = {}): OutboxEntry {
+  return sampleEntry({ key: 'key', payload: Buffer.from(label), contentType: 'text/plain', ...given });
+}
+
+export function labelOf({ payload }: OutboxEntry): string {
+  return payload?.toString() ?? 'tombstone';
+}
+
+/** Appends to the transaction of the current call. */
+export function append({ unitOfWork }: StoreFixture, ...entries: (OutboxEntry | string)[]): void {
+  const pending = unitOfWork.current();
+  if (!pending) throw new Error('No transaction is open here.');
+  pending.addEntries(entries.map((entry) => (typeof entry === 'string' ? labelled(entry) : entry)));
+}
+
+/** Appends and commits. */
+export function commit(fixture: StoreFixture, ...entries: (OutboxEntry | string)[]): Promise<void> {
+  return fixture.unitOfWork.runInTransaction(async () => append(fixture, ...entries));
+}
+
+/** What the relay would get now. */
+export function fetchAll({ outbox }: StoreFixture, destination = SAMPLE_DESTINATION): Promise<StoredEntry[]> {
+  return outbox.fetch({ destination, except: [], limit: 10_000 });
+}
+
+export async function fetchLabels(fixture: StoreFixture, destination?: string): Promise<string[]> {
+  return (await fetchAll(fixture, destination)).map(labelOf);
+}
+
+/** The first entry that the relay would get now. */
+export async function fetchFirst(fixture: StoreFixture): Promise<StoredEntry> {
+  const [first] = await fetchAll(fixture);
+  assert.ok(first, 'there is no entry');
+  return first;
+}

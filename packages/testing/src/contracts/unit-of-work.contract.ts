@@ -1,0 +1,20 @@
+import type { StoreHarness } from './store-harness.js';
+import { storeSuite } from './store-suite.js';
+import type { TestFunctions } from './test-functions.js';
+import { aggregateTests } from './unit-of-work/aggregates.js';
+import { commitTests } from './unit-of-work/commits.js';
+import { concurrencyTests, orderingTests } from './unit-of-work/concurrency.js';
+import { contextTests } from './unit-of-work/contexts.js';
+import { savepointTests } from './unit-of-work/savepoints.js';
+
+/** What every `UnitOfWork` promises. */
+export function unitOfWorkContract(harness: StoreHarness, runner: TestFunctions): void {
+  storeSuite('unit of work', harness, runner, (test) => {
+    commitTests(test);
+    savepointTests(test);
+    aggregateTests(test);
+    contextTests(test);
+    if (harness.can.openTransactionsAtOnce) concurrencyTests(test);
+    if (harness.can.lockRows) orderingTests(test);
+  });
+}

@@ -1,0 +1,71 @@
+import { OutboxRelay, OutboxStore, type RelayReport } from '@cqrs-outbox/core';
+import type { INestApplicationContext } from '@nestjs/common';
+import { TestClock } from '../clock/clock.js';
+import { InMemoryOutboxStore } from '../store/in-memory-outbox-store.js';
+
+/**
+ * Runs the relay until nothing is left in the outbox: entries that handlers append meanwhile included, and those that
+ * wait for a retry too, for which the application's {@link TestClock} is advanced ({@link InMemoryStore} has one).
+ *
+ * @returns what was done in all, by destination
+ * @throws AggregateError when a destination can't be reached, see {@link OutboxRelay.runOnce}
+ * @throws Error when entries wait for a retry whose time does not come, since the store's clock is a real one
+ */
+export async function drain(app: INestApplicationContext): Promise<Record<string, RelayReport>> {
+  const relay = app.get(OutboxRelay, { strict: false });
+  const total: Record<string, RelayReport> = {};
+  // A commit may slip in between a pass and the count: one idle pass is no proof that nothing moves.
+  for (let idlePasses = 0; ;) {
+    const reports = await relay.runOnce();
+    for (const [destination, report] of Object.entries(reports))
+      total[destination] = sum(total[destination], report);
+    const left = await waiting(app, Object.keys(reports));
+    if (left.length === 0) return total;
+    if (Object.values(reports).some(hasMoved)) idlePasses = 0;
+    else if (!advanceToNextRetry(app) && ++idlePasses > 1) {
+      throw new Error(
+        `Entries wait for a retry that is not due (${left.join(', ')}): let time pass, and drain again.`,
+      );
+    }
+  }
+}
+
+async function waiting(app: INestApplicationContext, destinations: readonly string[]): Promise<string[]> {
+  const store = app.get(OutboxStore, { strict: false });
+  const counts = await Promise.all(destinations.map((destination) => store.count(destination)));
+  return destinations.flatMap((destination, index) =>
+    counts[index] ? [`${destination}: ${counts[index]}`] : [],
+  );
+}
+
+/** @returns whether there was a clock to advance and a retry that it was advanced to */
+function advanceToNextRetry(app: INestApplicationContext): boolean {
+  const store = app.get(OutboxStore, { strict: false });
+  if (!(store instanceof InMemoryOutboxStore)) return false;
+  const retryAt = store.nextRetryAt();
+  const clock = testClockOf(app);
+  if (retryAt === undefined || !clock) return false;
+  const waitMs = retryAt - clock.now();
+  if (waitMs > 0) clock.advance(waitMs);
+  return waitMs > 0;
+}
+
+function testClockOf(app: INestApplicationContext): TestClock | undefined {
+  try {
+    return app.get(TestClock, { strict: false });
+  } catch {
+    return undefined;
+  }
+}
+
+function hasMoved({ published, refused, deadLettered }: RelayReport): boolean {
+  return published + refused + deadLettered > 0;
+}
+
+function sum(a: RelayReport | undefined, b: RelayReport): RelayReport {
+  return {
+    published: (a?.published ?? 0) + b.published,
+    refused: (a?.refused ?? 0) + b.refused,
+    deadLettered: (a?.deadLettered ?? 0) + b.deadLettered,
+  };
+}

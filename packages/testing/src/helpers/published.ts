@@ -1,0 +1,26 @@
+import { EventMap, type EventClass, type Message } from '@cqrs-outbox/core';
+import type { RecordingTransport } from '../transports/recording-transport.js';
+
+/** A message that was published, with its payload readable. */
+export interface PublishedEvent extends Omit<Message, 'payload'> {
+  /** The structure itself for JSON, the bytes for any other content type, null for a tombstone. */
+  readonly payload: unknown;
+}
+
+/**
+ * What was published, oldest first: all of it, or the events of one class.
+ *
+ * @throws `CqrsOutboxError` with code `EVENT_NOT_DECLARED` for a class without `@IntegrationEvent`
+ * @example
+ * expect(published(transport, MeetingRoomClosed).map(({ payload }) => payload)).toEqual([{ meetingId: 7 }]);
+ */
+export function published(transport: RecordingTransport, eventClass?: EventClass): PublishedEvent[] {
+  const name = eventClass && new EventMap().declare(eventClass).name;
+  return transport.published.filter((message) => message.name === (name ?? message.name)).map(readable);
+}
+
+function readable(message: Message): PublishedEvent {
+  const { payload, contentType } = message;
+  if (payload === null || contentType !== 'application/json') return message;
+  return { ...message, payload: JSON.parse(payload.toString('utf8')) as unknown };
+}

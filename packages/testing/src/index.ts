@@ -1,0 +1,35 @@
+export { type Clock, TestClock } from './clock/clock.js';
+
+export { type DeadLetter } from './store/in-memory-database.js';
+export { InMemoryInboxStore } from './store/in-memory-inbox-store.js';
+export { InMemoryOutboxStore } from './store/in-memory-outbox-store.js';
+export { InMemoryStore } from './store/in-memory-store.js';
+export { InMemoryUnitOfWork } from './store/in-memory-unit-of-work.js';
+
+export {
+  type FaultyMessages,
+  RecordingTransport,
+  type RefusedMessages,
+} from './transports/recording-transport.js';
+
+export { drain } from './helpers/drain.js';
+export { published, type PublishedEvent } from './helpers/published.js';
+
+export { inboxStoreContract } from './contracts/inbox-store.contract.js';
+export { outboxStoreContract } from './contracts/outbox-store.contract.js';
+export {
+  type SampleAggregate,
+  type StoreAbilities,
+  type StoredDeadLetter,
+  type StoreFixture,
+  type StoreHarness,
+} from './contracts/store-harness.js';
+export { type TestFunctions } from './contracts/test-functions.js';
+export { transportContract } from './contracts/transport.contract.js';
+export {
+  type ArrivedMessage,
+  type ClosableTransport,
+  type TransportFixture,
+  type TransportHarness,
+} from './contracts/transport-harness.js';
+export { unitOfWorkContract } from './contracts/unit-of-work.contract.js';

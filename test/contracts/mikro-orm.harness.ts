@@ -1,0 +1,134 @@
+import {
+  AggregateRoot,
+  InboxStore,
+  OutboxStore,
+  UnitOfWork,
+  type AnyEvent,
+  type RejectedMessage,
+} from '@cqrs-outbox/core';
+import { MikroOrmOutbox, outboxEntities } from '@cqrs-outbox/mikro-orm';
+import type { StoredDeadLetter, StoreFixture, StoreHarness } from '@cqrs-outbox/testing';
+import { defineEntity, MikroORM as CoreMikroORM, p, raw, RequestContext } from '@mikro-orm/core';
+import { MikroOrmModule } from '@mikro-orm/nestjs';
+import type { MikroORM } from '@mikro-orm/sql';
+import { Test } from '@nestjs/testing';
+import { createDatabase, dropDatabase, type DatabaseOptions } from '../support/database.ts';
+import { silentLogger } from '../support/silent-logger.ts';
+
+class Sample extends AggregateRoot {
+  id!: string;
+  value = 0;
+
+  happen(event: AnyEvent): void {
+    this.record(event);
+  }
+}
+
+const sampleSchema = defineEntity({
+  name: 'Sample',
+  tableName: 'contract_sample',
+  properties: { id: p.string().primary(), value: p.integer().fieldName('amount') },
+});
+sampleSchema.setClass(Sample);
+
+const TABLES = [
+  'contract_sample',
+  'cqrs_outbox',
+  'cqrs_outbox_retry',
+  'cqrs_outbox_dead_letter',
+  'cqrs_inbox',
+  'cqrs_inbox_dead_letter',
+];
+
+/** MikroORM's store on a database that is made for it. */
+export function mikroOrmHarness(
+  isServer: boolean,
+  options: () => DatabaseOptions,
+  createTables: (orm: MikroORM) => Promise<void> = createDatabase,
+): StoreHarness {
+  return {
+    can: { openTransactionsAtOnce: isServer, lockRows: isServer },
+    open: () => openFixture(options(), createTables),
+  };
+}
+
+/** The way of those who let MikroORM make all tables from the entities. */
+export async function createTablesFromEntities(orm: MikroORM): Promise<void> {
+  await orm.schema.ensureDatabase();
+  await orm.schema.create();
+}
+
+async function openFixture(
+  options: DatabaseOptions,
+  createTables: (orm: MikroORM) => Promise<void>,
+): Promise<StoreFixture> {
+  const entities = [sampleSchema, ...outboxEntities];
+  const module = await Test.createTestingModule({
+    imports: [MikroOrmModule.forRoot({ ...options, entities, logger: () => undefined }), MikroOrmOutbox],
+  })
+    .setLogger(silentLogger)
+    .compile();
+  const orm = module.get<MikroORM>(CoreMikroORM);
+  await createTables(orm);
+  await module.init();
+  const { em } = orm;
+  const run = async (sql: string, parameters: unknown[] = []): Promise<Record<string, unknown>[]> =>
+    orm.em.getConnection().execute<Record<string, unknown>[]>(sql, parameters);
+  return {
+    unitOfWork: module.get(UnitOfWork),
+    outbox: module.get(OutboxStore),
+    inbox: module.get(InboxStore),
+    clear: async () => {
+      for (const table of TABLES) await run(`delete from ${table}`);
+    },
+    passTime: async (ms) => {
+      await run('update cqrs_outbox_retry set retry_at = retry_at - ?', [ms]);
+    },
+    savepoint: (work) => em.transactional(() => work()),
+    transactionOfUser: (work) => RequestContext.create(em, () => em.transactional(() => work())),
+    create: async (id) => {
+      const sample = new Sample();
+      sample.id = id;
+      em.persist(sample);
+      return sample;
+    },
+    load: async (id) => (await em.findOne(Sample, { id })) ?? undefined,
+    increment: async (id) => {
+      await em.nativeUpdate(Sample, { id }, { value: raw('amount + 1') });
+      const reader = em.fork({ clear: true, keepTransactionContext: true });
+      return (await reader.findOneOrFail(Sample, { id })).value;
+    },
+    deadLetters: async () =>
+      (await run('select * from cqrs_outbox_dead_letter order by id')).map(toDeadLetter),
+    rejected: async () => (await run('select * from cqrs_inbox_dead_letter order by id')).map(toRejected),
+    close: async () => {
+      await module.close();
+      await dropDatabase(options);
+    },
+  };
+}
+
+function toDeadLetter(row: Record<string, unknown>): StoredDeadLetter {
+  return {
+    messageId: row['message_id'] as string,
+    destination: row['destination'] as string,
+    payload: toBytes(row['payload']),
+    attempts: Number(row['attempts']),
+    error: row['last_error'] as string,
+  };
+}
+
+function toRejected(row: Record<string, unknown>): RejectedMessage {
+  return {
+    messageId: (row['message_id'] as string | null) ?? undefined,
+    name: (row['name'] as string | null) ?? undefined,
+    coordinates: row['coordinates'] as string,
+    reason: row['reason'] as string,
+    headers: JSON.parse(row['headers'] as string) as Record<string, string>,
+    payload: toBytes(row['payload']),
+  };
+}
+
+function toBytes(value: unknown): Buffer | null {
+  return value === null ? null : Buffer.from(value as Uint8Array);
+}
