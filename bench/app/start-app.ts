@@ -1,0 +1,50 @@
+import { CqrsOutboxModule, type TransportOption } from '@cqrs-outbox/core';
+import { MikroOrmOutbox, outboxEntities } from '@cqrs-outbox/mikro-orm';
+import type { EventSubscriber } from '@mikro-orm/core';
+import { MikroOrmModule } from '@mikro-orm/nestjs';
+import type { INestApplicationContext, Provider } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { Transport } from '@nestjs/microservices';
+import { ScheduleModule } from '@nestjs/schedule';
+import { clientConfig } from '../servers/kafka-topic.ts';
+import type { OutboxDatabase } from '../servers/outbox-database.ts';
+
+/** Where the measured application publishes to: the Kafka destination as a user declares it. */
+export function kafkaOption(brokers: string[]): TransportOption {
+  return { transport: Transport.KAFKA, options: { client: clientConfig(brokers) } };
+}
+
+export interface AppSettings {
+  readonly ormOptions: OutboxDatabase['ormOptions'];
+  readonly transport: TransportOption;
+  readonly providers?: Provider[];
+  readonly subscribers?: EventSubscriber[];
+  /** The last moment before the relay starts. */
+  readonly onStartup?: () => void;
+}
+
+// eslint-disable-next-line @typescript-eslint/no-extraneous-class -- its metadata comes as a dynamic module
+class BenchModule {}
+
+/** Nest's options are a class that nobody constructs. */
+type Options = Pick<
+  NonNullable<Parameters<typeof NestFactory.createApplicationContext>[1]>,
+  'logger' | 'abortOnError'
+>;
+
+/** What a user has: the module with the store and a broker, nothing tuned. */
+export function startApp(settings: AppSettings): Promise<INestApplicationContext> {
+  const { ormOptions, transport, providers = [], subscribers = [], onStartup } = settings;
+  const imports = [
+    MikroOrmModule.forRoot({ ...ormOptions, entities: [...outboxEntities], subscribers }),
+    ScheduleModule.forRoot(),
+    CqrsOutboxModule.forRoot({
+      source: 'bench',
+      store: MikroOrmOutbox,
+      transport,
+      onStartup: onStartup ? [onStartup] : [],
+    }),
+  ];
+  const options: Options = { logger: ['fatal', 'error', 'warn'], abortOnError: false };
+  return NestFactory.createApplicationContext({ module: BenchModule, imports, providers }, options);
+}

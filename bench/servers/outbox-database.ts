@@ -1,0 +1,64 @@
+import type { MikroOrmModuleSyncOptions } from '@mikro-orm/nestjs';
+
+export const DATABASE_NAMES = ['mariadb', 'postgres'] as const;
+export type DatabaseName = (typeof DATABASE_NAMES)[number];
+
+/** Where a server is. */
+export interface DatabaseAddress {
+  readonly name: DatabaseName;
+  readonly url: string;
+}
+
+/** A row of `cqrs_outbox`, as the raw drivers read it. */
+export interface RawRow {
+  readonly id: string | number;
+  readonly message_id: string;
+  readonly message_key: string;
+  readonly name: string;
+  readonly version: number;
+  readonly source: string;
+  readonly occurred_at: string | number;
+  readonly correlation_id: string;
+  readonly content_type: string;
+  readonly headers: string;
+  readonly payload: Buffer;
+}
+
+/** What is inserted: the columns of {@link COLUMNS}, in their order. */
+export type InsertedRow = readonly (string | number | Buffer)[];
+
+export const COLUMNS = [
+  'message_id',
+  'destination',
+  'topic',
+  'message_key',
+  'name',
+  'version',
+  'source',
+  'occurred_at',
+  'correlation_id',
+  'content_type',
+  'headers',
+  'payload',
+] as const;
+
+/** A database of a benchmark's own with the tables of the outbox, reached by the raw driver. */
+export interface OutboxDatabase {
+  /** For the application that is measured. */
+  readonly ormOptions: Pick<MikroOrmModuleSyncOptions, 'driver' | 'clientUrl' | 'dbName'>;
+  /** Inserts in one transaction, outside of any timing; the rows are there when the returned function resolves. */
+  insert(rows: readonly InsertedRow[]): Promise<() => Promise<void>>;
+  select(after: string | number, limit: number): Promise<RawRow[]>;
+  remove(ids: readonly (string | number)[]): Promise<void>;
+  count(): Promise<number>;
+  /** Waits until what is deleted is out of the way, so that one run does not slow down the next. */
+  settle(): Promise<void>;
+  drop(): Promise<void>;
+}
+
+/** Rows of one INSERT. */
+export const INSERT_SIZE = 1_000;
+
+export function* chunks<T>(items: readonly T[], size: number): Generator<readonly T[]> {
+  for (let start = 0; start < items.length; start += size) yield items.slice(start, start + size);
+}

@@ -1,0 +1,86 @@
+import { randomBytes } from 'node:crypto';
+import { outboxSchema } from '@cqrs-outbox/mikro-orm';
+import { PostgreSqlDriver } from '@mikro-orm/postgresql';
+import pg from 'pg';
+import {
+  chunks,
+  COLUMNS,
+  INSERT_SIZE,
+  type InsertedRow,
+  type OutboxDatabase,
+  type RawRow,
+} from './outbox-database.ts';
+
+/** PostgreSQL by pg, which is also the driver under MikroORM. */
+export class PostgresOutbox implements OutboxDatabase {
+  static async create(url: string): Promise<PostgresOutbox> {
+    const dbName = `bench_${randomBytes(6).toString('hex')}`;
+    await runOnce(url, `create database ${dbName}`);
+    const address = new URL(url);
+    address.pathname = `/${dbName}`;
+    // Two connections: the next batch is read while the one before it is deleted.
+    const pool = new pg.Pool({ connectionString: address.href, max: 2 });
+    for (const statement of outboxSchema('postgresql')) await pool.query(statement);
+    return new PostgresOutbox(url, dbName, pool);
+  }
+
+  readonly ormOptions;
+  readonly #url: string;
+  readonly #dbName: string;
+  readonly #pool: pg.Pool;
+
+  private constructor(url: string, dbName: string, pool: pg.Pool) {
+    this.ormOptions = { driver: PostgreSqlDriver, clientUrl: url, dbName };
+    this.#url = url;
+    this.#dbName = dbName;
+    this.#pool = pool;
+  }
+
+  async insert(rows: readonly InsertedRow[]): Promise<() => Promise<void>> {
+    const connection = await this.#pool.connect();
+    await connection.query('begin');
+    for (const chunk of chunks(rows, INSERT_SIZE)) {
+      const values = chunk.map(
+        (_, row) => `(${COLUMNS.map((_, i) => `$${row * COLUMNS.length + i + 1}`).join()})`,
+      );
+      const statement = `insert into cqrs_outbox (${COLUMNS.join(', ')}) values ${values.join()}`;
+      await connection.query(statement, chunk.flat());
+    }
+    return async () => {
+      await connection.query('commit');
+      connection.release();
+    };
+  }
+
+  async select(after: string | number, limit: number): Promise<RawRow[]> {
+    const statement = 'select * from cqrs_outbox where id > $1 order by id limit $2';
+    const { rows } = await this.#pool.query<RawRow>(statement, [after, limit]);
+    return rows;
+  }
+
+  async remove(ids: readonly (string | number)[]): Promise<void> {
+    await this.#pool.query('delete from cqrs_outbox where id = any($1::bigint[])', [ids]);
+  }
+
+  async count(): Promise<number> {
+    const { rows } = await this.#pool.query<{ number: number }>(
+      'select count(*)::int as number from cqrs_outbox',
+    );
+    return rows[0]!.number;
+  }
+
+  async settle(): Promise<void> {
+    await this.#pool.query('vacuum analyze cqrs_outbox');
+  }
+
+  async drop(): Promise<void> {
+    await this.#pool.end();
+    await runOnce(this.#url, `drop database ${this.#dbName} with (force)`);
+  }
+}
+
+async function runOnce(url: string, statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query(statement).finally(() => client.end());
+}
