@@ -53,6 +53,7 @@ export class ClientProxyTransport extends Transport {
         await withTimeLimit(emitted, this.publishTimeoutMs, `Publishing ${message.id}`);
         return PUBLISHED;
       } catch (error) {
+        if (blamesMessage(error)) return { status: 'refused', error, permanent: true };
         return { status: 'unavailable', error };
       }
     });
@@ -64,6 +65,19 @@ export class ClientProxyTransport extends Transport {
         await this.client.close();
       });
   }
+}
+
+/** Errors of client libraries that find fault with what they were given: NATS' two, and the language's own. */
+const ARGUMENT_ERRORS: readonly string[] = [
+  'InvalidArgumentError',
+  'InvalidSubjectError',
+  'TypeError',
+  'RangeError',
+];
+
+/** Whether no other try can help. What can't be told is taken for an outage, which loses nothing. */
+function blamesMessage(error: unknown): boolean {
+  return error instanceof Error && ARGUMENT_ERRORS.includes(error.name);
 }
 
 /** The message as a plain object. */
