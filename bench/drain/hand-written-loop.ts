@@ -35,9 +35,8 @@ function toRecord(row: RawRow) {
       ce_type: row.name,
       ce_source: row.source,
       ce_time: new Date(Number(row.occurred_at)).toISOString(),
-      ce_subject: row.message_key,
       ce_eventversion: String(row.version),
-      ce_correlationid: row.correlation_id,
+      ...(row.correlation_id === row.message_id ? {} : { ce_correlationid: row.correlation_id }),
       'content-type': row.content_type,
     },
   };

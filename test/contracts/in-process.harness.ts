@@ -37,7 +37,12 @@ function receiver(arrivals: Arrivals): Type {
     on(@Ctx() context: InMemoryContext): void {
       const { key, headers, value: payload } = context.getMessage();
       if (headers['x-refuse']) throw new Error('refused on purpose');
-      arrivals.add({ id: headers[WIRE_HEADERS.id] ?? '', key, headers, payload });
+      arrivals.add({
+        id: headers[WIRE_HEADERS.id] ?? '',
+        key,
+        headers: { [WIRE_HEADERS.key]: key, ...headers },
+        payload,
+      });
     }
   }
   return Receiver;

@@ -76,5 +76,10 @@ async function cleanUp(admin: Admin, groupId: string, topics: string[]): Promise
 
 function toArrived({ key, headers: rawHeaders = {}, value }: KafkaMessage) {
   const headers = Object.fromEntries(Object.entries(rawHeaders).map(([name, text]) => [name, String(text)]));
-  return { id: headers[WIRE_HEADERS.id] ?? '', key: String(key), headers, payload: value };
+  return {
+    id: headers[WIRE_HEADERS.id] ?? '',
+    key: String(key),
+    headers: { [WIRE_HEADERS.key]: String(key), ...headers },
+    payload: value,
+  };
 }

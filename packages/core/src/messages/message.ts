@@ -49,7 +49,10 @@ export function isReservedHeader(name: string): boolean {
   return RESERVED.has(name.toLowerCase()) || name.toLowerCase().startsWith('ce_');
 }
 
-/** All headers of a message, in CloudEvents' binary mode. */
+/**
+ * The headers of a message, in CloudEvents' binary mode. What the message says already is left out: its key, where the
+ * transport has a place for it, and a correlation id that is its own id.
+ */
 export function toWireHeaders(message: Message): Record<string, string> {
   const headers: Record<string, string> = {
     ...message.headers,
@@ -58,11 +61,10 @@ export function toWireHeaders(message: Message): Record<string, string> {
     [WIRE_HEADERS.name]: message.name,
     [WIRE_HEADERS.source]: message.source,
     [WIRE_HEADERS.occurredAt]: message.occurredAt.toISOString(),
-    [WIRE_HEADERS.key]: message.key,
     [WIRE_HEADERS.version]: String(message.version),
-    [WIRE_HEADERS.correlationId]: message.correlationId,
     [WIRE_HEADERS.contentType]: message.contentType,
   };
+  if (message.correlationId !== message.id) headers[WIRE_HEADERS.correlationId] = message.correlationId;
   if (message.causationId !== undefined) headers[WIRE_HEADERS.causationId] = message.causationId;
   return headers;
 }

@@ -1,6 +1,6 @@
 import type { ClientRMQ, RmqOptions } from '@nestjs/microservices';
 import { messageOf } from '../cqrs-outbox.error.js';
-import { toWireHeaders, type Message } from '../messages/message.js';
+import { toWireHeaders, WIRE_HEADERS, type Message } from '../messages/message.js';
 import { publishInLanes } from './lanes.js';
 import { closeInTime, withTimeLimit } from './time-limit.js';
 import { PUBLISHED, Transport, type PublishResult } from './transport.js';
@@ -85,7 +85,7 @@ export class RabbitMqTransport extends Transport {
       type: message.name,
       timestamp: Math.floor(message.occurredAt.getTime() / 1_000),
       contentType: 'application/json',
-      headers: toWireHeaders(message),
+      headers: { ...toWireHeaders(message), [WIRE_HEADERS.key]: message.key },
     };
     try {
       const sent = channel.publish(exchange, routingKey, toNestPacket(message), options, message.id);
