@@ -258,6 +258,15 @@ for (const { name, needs } of DATABASES) {
       expect([await count('cqrs_outbox'), await count('cqrs_outbox_retry')]).toEqual([0, 0]);
     });
 
+    it('ends a pass in which only held keys are left, however many batches they fill', async () => {
+      await test.close();
+      await start({ relay: { ...smallBatches, minBackoffMs: 1, maxBackoffMs: 1, maxAttempts: 3 } });
+      transport.decide = () => REFUSED;
+      await append(...[1, 2, 3, 4, 5].map((key) => ({ key, step: 1 })));
+      await eventually(async () => expect(await count('cqrs_outbox_dead_letter')).toBe(5));
+      expect([await count('cqrs_outbox'), await count('cqrs_outbox_retry')]).toEqual([0, 0]);
+    });
+
     it('gives up at once what can never be taken', async () => {
       transport.decide = () => ({ status: 'refused', error: new Error('never'), permanent: true });
       await append({ key: 1, step: 1 });

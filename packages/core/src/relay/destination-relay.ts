@@ -152,7 +152,13 @@ export class DestinationRelay {
       next = isLast ? undefined : this.fetch(batch.map(({ position }) => position));
       // Awaited in the next round; a failure of this one must not leave its rejection unobserved.
       next?.catch(() => undefined);
-      total = sum(total, await this.relayBatch(batch, heldKeys));
+      const sendable = batch.filter(({ key }) => !heldKeys.has(key));
+      if (sendable.length === 0) {
+        // Retries that are due again are for the next pass: this one would read them for ever.
+        if (batch.length > 0) this.#signal.set();
+        return total;
+      }
+      total = sum(total, await this.relayBatch(sendable, heldKeys));
     }
     return total;
   }
@@ -162,10 +168,8 @@ export class DestinationRelay {
     return this.store.fetch({ destination: this.destination, except, limit: this.options.batchSize });
   }
 
-  /** @param heldKeys keys that are left alone for the rest of the pass */
-  private async relayBatch(fetched: readonly StoredEntry[], heldKeys: Set<string>): Promise<RelayReport> {
-    const batch = fetched.filter(({ key }) => !heldKeys.has(key));
-    if (batch.length === 0) return NOTHING;
+  /** @param heldKeys gets the keys that are left alone for the rest of the pass */
+  private async relayBatch(batch: readonly StoredEntry[], heldKeys: Set<string>): Promise<RelayReport> {
     const results = await this.transport.publish(batch);
     this.assertNotAbandoned();
     return this.settle(batch, results, heldKeys);
