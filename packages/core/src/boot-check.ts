@@ -2,10 +2,12 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
 import { ConfigurationError, CqrsOutboxError, messageOf } from './cqrs-outbox.error.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from './cqrs-outbox.options.js';
+import { findProvided } from './find-provided.js';
 import { EventMap } from './handlers/event-map.js';
 import { HandlersExplorer } from './handlers/handlers.explorer.js';
 import { Enhancers } from './mediators/enhancers.js';
 import { STORE_MISSING } from './missing-store.js';
+import { destinationsOf } from './outbox/destinations.js';
 import { OutboxStore } from './outbox/outbox-store.js';
 import { OutboxProducer } from './relay/outbox-producer.js';
 import { Transports } from './transports/transports.js';
@@ -56,36 +58,24 @@ export class BootCheck {
   }
 
   private storeFaults(): string[] {
-    const isMissing = this.has(STORE_MISSING);
+    const isMissing = findProvided(this.moduleRef, STORE_MISSING) !== undefined;
     return isMissing ? ['store: give a store module, such as MikroOrmOutbox of @cqrs-outbox/mikro-orm'] : [];
   }
 
   /** Classes that are only consumed may be declared for destinations of their publisher: those are not checked. */
   private eventFaults(): string[] {
-    const { events, transports, defaultDestination } = this.options;
-    return events.flatMap((eventClass) => {
+    return this.options.events.flatMap((eventClass) => {
       try {
-        const { name, destinations } = this.events.declare(eventClass);
-        const unknown = (destinations ?? [defaultDestination]).filter(
-          (destination) => !transports.has(destination),
-        );
-        const known = [...transports.keys()].join(', ');
-        return unknown.map(
-          (destination) => `${name} is for the destination ${destination}, but transport names ${known}`,
+        const declaration = this.events.declare(eventClass);
+        const known = [...this.options.transports.keys()].join(', ');
+        return destinationsOf(declaration, this.options).unknown.map(
+          (destination) =>
+            `${declaration.name} is for the destination ${destination}, but transport names ${known}`,
         );
       } catch (error) {
         return [`events: ${messageOf(error)}`];
       }
     });
-  }
-
-  private has(token: symbol): boolean {
-    try {
-      this.moduleRef.get<unknown>(token, { strict: false });
-      return true;
-    } catch {
-      return false;
-    }
   }
 
   /** A database that is down now may be up soon: only what it says for certain stops the boot. */

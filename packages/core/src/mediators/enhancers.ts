@@ -7,6 +7,7 @@ import {
 } from '@nestjs/common';
 import { ApplicationConfig, ExternalContextCreator, ModuleRef, ModulesContainer } from '@nestjs/core';
 import { messageOf } from '../cqrs-outbox.error.js';
+import { findProvided } from '../find-provided.js';
 
 /** Nest enhancers given to `forRoot`: classes that Nest can construct, or instances. */
 export interface EnhancerOptions {
@@ -78,13 +79,7 @@ export class Enhancers {
 
   /** The instance that some module provides, or else a new one with the dependencies that our module sees. */
   private async instanceOf<T extends object>(type: Type<T>): Promise<T> {
-    let provided: T | undefined;
-    try {
-      provided = this.moduleRef.get<T>(type, { strict: false });
-    } catch {
-      // Not provided anywhere, which is the usual case.
-    }
-    return provided ?? this.moduleRef.create<T>(type);
+    return findProvided<T>(this.moduleRef, type) ?? this.moduleRef.create<T>(type);
   }
 }
 

@@ -9,6 +9,7 @@ import { MAX_NAME_LENGTH, type EventDeclaration } from '../messages/integration-
 import { isReservedHeader } from '../messages/message.js';
 import { Serializer } from '../messages/serializer.js';
 import { ExecutionScope } from '../unit-of-work/execution-scope.js';
+import { destinationsOf } from './destinations.js';
 import type { OutboxEntry } from './outbox-entry.js';
 
 /** Brokers take headers for a small thing: RabbitMQ's must fit into one frame. */
@@ -70,20 +71,19 @@ export class EventEncoder {
       headers: { ...headers },
       payload,
     };
-    return this.destinationsOf(declaration).map((destination) => ({ ...message, destination }));
+    return this.destinationsFor(declaration).map((destination) => ({ ...message, destination }));
   }
 
-  private destinationsOf({ name, destinations }: EventDeclaration): readonly string[] {
-    const wanted = destinations ?? [this.options.defaultDestination];
-    const unknown = wanted.filter((destination) => !this.options.transports.has(destination));
+  private destinationsFor(declaration: EventDeclaration): string[] {
+    const { wanted, unknown } = destinationsOf(declaration, this.options);
     if (unknown.length > 0) {
       const known = [...this.options.transports.keys()].join(', ');
       throw new CqrsOutboxError(
         'UNKNOWN_DESTINATION',
-        `${name} is for the destination(s) ${unknown.join(', ')}, but forRoot({ transport }) names ${known}.`,
+        `${declaration.name} is for the destination(s) ${unknown.join(', ')}, but forRoot({ transport }) names ${known}.`,
       );
     }
-    return [...new Set(wanted)];
+    return wanted;
   }
 
   private serialize({ name }: EventDeclaration, event: object): Buffer {

@@ -4,6 +4,7 @@ import { SchedulerRegistry } from '@nestjs/schedule';
 import { CronJob } from 'cron';
 import { v7 as uuidv7 } from 'uuid';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
+import { findProvided } from '../find-provided.js';
 import { OutboxRelay } from './outbox-relay.js';
 import { WakeUp } from './wake-up.js';
 
@@ -60,10 +61,6 @@ export class OutboxProducer {
   }
 
   private get scheduler(): SchedulerRegistry | undefined {
-    try {
-      return this.moduleRef.get(SchedulerRegistry, { strict: false });
-    } catch {
-      return undefined;
-    }
+    return findProvided(this.moduleRef, SchedulerRegistry);
   }
 }

@@ -81,7 +81,7 @@ function blamesMessage(error: unknown): boolean {
 }
 
 /** The message as a plain object. */
-export function toEnvelope(message: Message): Envelope {
+function toEnvelope(message: Message): Envelope {
   const isJson = message.contentType === 'application/json';
   return {
     id: message.id,

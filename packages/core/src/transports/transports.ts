@@ -12,11 +12,12 @@ import {
 } from '@nestjs/microservices';
 import { messageOf } from '../cqrs-outbox.error.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions, type TransportOption } from '../cqrs-outbox.options.js';
+import { findProvided } from '../find-provided.js';
 import { RELAY_DEFAULTS } from '../relay/relay.options.js';
 import { ClientProxyTransport } from './client-proxy.transport.js';
 import { KafkaTransport } from './kafka.transport.js';
-import { closeInTime } from './time-limit.js';
 import { RabbitMqTransport, routeOf } from './rabbitmq.transport.js';
+import { closeInTime } from './time-limit.js';
 import { Transport } from './transport.js';
 
 /** The destinations of the application, by name. */
@@ -70,10 +71,8 @@ export class Transports {
   }
 
   private fromToken(token: InjectionToken): Transport {
-    let provided: unknown;
-    try {
-      provided = this.moduleRef.get<unknown>(token, { strict: false });
-    } catch {
+    const provided = findProvided<unknown>(this.moduleRef, token);
+    if (provided === undefined) {
       throw new Error(
         `no provider has the token ${String(token)}; register it, for example by ClientsModule.register`,
       );
