@@ -118,6 +118,14 @@ describe('append', () => {
       () => Valid.of({ key: 'k', lines: [] }),
       { headers: { a: 'x'.repeat(20_000) } },
     ],
+    ...[new Date(Number.NaN), new Date(-1), '2030-01-01', 1_900_000_000_000, null, {}].map(
+      (availableAt): (typeof faults)[number] => [
+        `availableAt ${availableAt instanceof Date ? availableAt.getTime() : JSON.stringify(availableAt)}`,
+        'EVENT_DELAY',
+        () => Valid.of({ key: 'k', lines: [] }),
+        { availableAt: availableAt as Date },
+      ],
+    ),
   ];
 
   it.each(faults)('refuses %s with the code %s, and the transaction can go on', async (...row) => {

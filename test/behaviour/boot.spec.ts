@@ -100,6 +100,78 @@ describe('the boot check', () => {
     }
   });
 
+  it('lists the faults of slots, leases, limits and housekeeping in one error, each with what it may be', async () => {
+    const faults = await faultsOf({
+      slots: 257,
+      strictOrder: 'yes',
+      relay: { leaseMs: 1, storeTimeoutMs: 0, publishTimeoutMs: '5s', maxBackoffMs: 2 ** 31, leaseMS: 500 },
+      housekeeping: {
+        archiveRetentionMs: true,
+        inboxRetentionMs: 'a week',
+        deadLetterRetentionMs: 0,
+        redeliveryWindowMs: -1,
+        intervalMs: Infinity,
+        retentionMs: 5,
+      },
+    });
+    const expected = [
+      /^slots is 257, but must be an integer from 1 to 256$/,
+      /^strictOrder must be true or false$/,
+      /^relay\.leaseMS is no option; known are .*leaseMs/,
+      /^relay\.leaseMs is 1, but must be an integer from 500 to 600000$/,
+      /^relay\.storeTimeoutMs is 0, but must be an integer from 1 to/,
+      /^relay\.publishTimeoutMs is 5s, but must be an integer from 1 to/,
+      /^relay\.maxBackoffMs is 2147483648, but must be an integer from 1 to 2147483647$/,
+      /^housekeeping\.retentionMs is no option; known are .*inboxRetentionMs/,
+      /^housekeeping\.archiveRetentionMs is true, but must be an integer from 1/,
+      /^housekeeping\.inboxRetentionMs is a week, but must be an integer from 1/,
+      /^housekeeping\.deadLetterRetentionMs is 0, but must be an integer from 1/,
+      /^housekeeping\.redeliveryWindowMs is -1, but must be an integer from 1/,
+      /^housekeeping\.intervalMs is Infinity, but must be an integer from 1/,
+    ];
+    for (const fault of expected) expect(faults).toContainEqual(expect.stringMatching(fault));
+    expect(faults).toHaveLength(expected.length);
+  });
+
+  it.each([0, 257, 1.5, -1, Number.NaN, '16'])('refuses %p slots', async (slots) => {
+    await expect(faultsOf({ slots })).resolves.toEqual([
+      `slots is ${String(slots)}, but must be an integer from 1 to 256`,
+    ]);
+  });
+
+  it('takes the least and the most of slots and lease time', async () => {
+    await expect(boot({ slots: 1, relay: { leaseMs: 500 } })).resolves.toBeUndefined();
+    await expect(boot({ slots: 256, relay: { leaseMs: 600_000 } })).resolves.toBeUndefined();
+  });
+
+  it('refuses maxAttempts: 0, by which nothing would ever be tried', async () => {
+    await expect(faultsOf({ relay: { maxAttempts: 0 } })).resolves.toEqual([
+      'relay.maxAttempts is 0, but must be an integer from 1 to 1000000',
+    ]);
+    await expect(boot({ relay: { maxAttempts: 1 } })).resolves.toBeUndefined();
+  });
+
+  it('refuses an inbox that forgets messages which can still be delivered again', async () => {
+    const housekeeping = { inboxRetentionMs: 3_600_000 };
+    await expect(faultsOf({ housekeeping })).resolves.toEqual([
+      'housekeeping.inboxRetentionMs (3600000) is shorter than housekeeping.redeliveryWindowMs (604800000): a message ' +
+        'that is delivered again after its inbox row is gone would take effect twice',
+    ]);
+    await expect(
+      boot({ housekeeping: { ...housekeeping, redeliveryWindowMs: 3_600_000 } }),
+    ).resolves.toBeUndefined();
+    await expect(boot({ housekeeping: { inboxRetentionMs: false } })).resolves.toBeUndefined();
+  });
+
+  it('refuses a section of options that is no object', async () => {
+    for (const section of ['relay', 'housekeeping', 'consumer', 'validation']) {
+      for (const given of [true, 'on', [], null]) {
+        await expect(faultsOf({ [section]: given })).resolves.toEqual([`${section} must be an object`]);
+      }
+    }
+    await expect(faultsOf({ housekeeping: false })).resolves.toEqual(['housekeeping must be an object']);
+  });
+
   it('names a missing transport, and an empty record of them', async () => {
     await expect(faultsOf({ transport: undefined })).resolves.toEqual([
       expect.stringContaining('transport: give Nest'),
@@ -251,6 +323,30 @@ describe('the boot check', () => {
     ]) {
       expect(declare(given)).toThrow(/@IntegrationEvent of Wrong/);
     }
+  });
+
+  it('refuses a policy or a strictOrder that is none when the class is defined', () => {
+    const declare = (given: object) => () => {
+      @IntegrationEvent({ name: 'd.happened', topic: 'd', ...given })
+      class Wrong extends NotificationEvent {}
+      return Wrong;
+    };
+    for (const deadLetterPolicy of ['stop', 'Park', '', true, 1]) {
+      expect(declare({ deadLetterPolicy })).toThrow(
+        "@IntegrationEvent of Wrong: deadLetterPolicy must be 'continue' or 'park'.",
+      );
+    }
+    for (const strictOrder of ['yes', 1, null, {}]) {
+      expect(declare({ strictOrder })).toThrow(
+        '@IntegrationEvent of Wrong: strictOrder must be true or false.',
+      );
+    }
+    const wrongInAll = { version: 0, deadLetterPolicy: 'stop', strictOrder: 'yes' };
+    expect(declare(wrongInAll)).toThrow(
+      /version must be .*; deadLetterPolicy must be .*; strictOrder must be/,
+    );
+    expect(declare({ deadLetterPolicy: 'park', strictOrder: true })).not.toThrow();
+    expect(declare({ deadLetterPolicy: undefined, strictOrder: undefined })).not.toThrow();
   });
 
   it('throws what onStartup throws, and runs its hooks in order before the relay', async () => {

@@ -1,10 +1,13 @@
 import { AggregateRoot, type AnyEvent } from '@cqrs-outbox/core';
 import {
+  InMemoryArchiveStore,
+  InMemoryDeadLetterStore,
   InMemoryInboxStore,
+  InMemoryLeaseStore,
   InMemoryOutboxStore,
+  InMemoryStatusStore,
   InMemoryStore,
   InMemoryUnitOfWork,
-  TestClock,
   type SampleAggregate,
   type StoreFixture,
   type StoreHarness,
@@ -18,24 +21,32 @@ export const inMemoryHarness: StoreHarness = {
 };
 
 async function openFixture(): Promise<StoreFixture> {
-  const module = await Test.createTestingModule({ imports: [InMemoryStore] }).compile();
+  // Not a TestClock: the suites set the clock back too.
+  let now = Date.UTC(2030, 0, 1);
+  const module = await Test.createTestingModule({
+    imports: [InMemoryStore.withClock({ now: () => now })],
+  }).compile();
   const unitOfWork = module.get(InMemoryUnitOfWork);
   const outbox = module.get(InMemoryOutboxStore);
+  const leases = module.get(InMemoryLeaseStore);
   const inbox = module.get(InMemoryInboxStore);
   const samples = new InMemorySamples(unitOfWork);
   return {
     unitOfWork,
     outbox,
+    leases,
+    deadLetters: module.get(InMemoryDeadLetterStore),
+    archive: module.get(InMemoryArchiveStore),
+    status: module.get(InMemoryStatusStore),
     inbox,
-    passTime: async (ms) => module.get(TestClock).advance(ms),
+    now: async () => now,
+    passTime: async (ms) => void (now += ms),
+    deleteSlot: async (slot) => leases.deleteSlot(slot),
+    damage: async (messageId, destination) => outbox.damage(messageId, destination),
     savepoint: (work) => unitOfWork.savepoint(work),
     create: async (id) => samples.create(id),
     load: async (id) => samples.load(id),
     increment: async (id) => samples.increment(id),
-    deadLetters: async () =>
-      outbox.deadLetters().map(({ entry: { id: messageId, destination, payload }, attempts, error }) => {
-        return { messageId, destination, payload, attempts, error };
-      }),
     rejected: async () => inbox.rejected(),
     close: () => module.close(),
   };

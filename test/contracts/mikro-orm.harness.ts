@@ -1,16 +1,20 @@
 import {
   AggregateRoot,
+  ArchiveStore,
+  DeadLetterStore,
   InboxStore,
+  LeaseStore,
   OutboxStore,
+  StatusStore,
   UnitOfWork,
   type AnyEvent,
   type RejectedMessage,
 } from '@cqrs-outbox/core';
 import { MikroOrmOutbox, outboxEntities } from '@cqrs-outbox/mikro-orm';
-import type { StoredDeadLetter, StoreFixture, StoreHarness } from '@cqrs-outbox/testing';
+import type { StoreFixture, StoreHarness } from '@cqrs-outbox/testing';
 import { defineEntity, MikroORM as CoreMikroORM, p, raw, RequestContext } from '@mikro-orm/core';
 import { MikroOrmModule } from '@mikro-orm/nestjs';
-import type { MikroORM } from '@mikro-orm/sql';
+import { BaseMySqlPlatform, BasePostgreSqlPlatform, type MikroORM } from '@mikro-orm/sql';
 import { Test } from '@nestjs/testing';
 import { createDatabase, dropDatabase, type DatabaseOptions } from '../support/database.ts';
 import { silentLogger } from '../support/silent-logger.ts';
@@ -34,11 +38,31 @@ sampleSchema.setClass(Sample);
 const TABLES = [
   'contract_sample',
   'cqrs_outbox',
+  'cqrs_outbox_delayed',
   'cqrs_outbox_retry',
   'cqrs_outbox_dead_letter',
+  'cqrs_outbox_archive',
+  'cqrs_outbox_relay',
+  'cqrs_outbox_slot',
   'cqrs_inbox',
   'cqrs_inbox_dead_letter',
 ];
+
+/** Every instant by the database's clock. */
+const INSTANTS = {
+  cqrs_outbox_delayed: 'available_at',
+  cqrs_outbox_retry: 'retry_at',
+  cqrs_outbox_dead_letter: 'failed_at',
+  cqrs_outbox_archive: 'published_at',
+  cqrs_outbox_relay: 'expires_at',
+  cqrs_inbox: 'received_at',
+};
+
+const CLOCKS = {
+  mysql: 'unix_timestamp(now(3)) * 1000',
+  postgresql: 'extract(epoch from clock_timestamp()) * 1000',
+  sqlite: "unixepoch('subsec') * 1000",
+};
 
 /** MikroORM's store on a database that is made for it. */
 export function mikroOrmHarness(
@@ -77,12 +101,28 @@ async function openFixture(
   return {
     unitOfWork: module.get(UnitOfWork),
     outbox: module.get(OutboxStore),
+    leases: module.get(LeaseStore),
+    deadLetters: module.get(DeadLetterStore),
+    archive: module.get(ArchiveStore),
+    status: module.get(StatusStore),
     inbox: module.get(InboxStore),
     clear: async () => {
       for (const table of TABLES) await run(`delete from ${table}`);
     },
+    now: async () => {
+      const [row] = await run(`select ${CLOCKS[dialectOf(orm)]} as now_ms`);
+      return Math.floor(Number(row?.['now_ms']));
+    },
     passTime: async (ms) => {
-      await run('update cqrs_outbox_retry set retry_at = retry_at - ?', [ms]);
+      for (const [table, column] of Object.entries(INSTANTS))
+        await run(`update ${table} set ${column} = ${column} - ?`, [ms]);
+    },
+    deleteSlot: async (slot) => {
+      await run('delete from cqrs_outbox_slot where slot = ?', [slot]);
+    },
+    damage: async (messageId, destination) => {
+      const row = 'where message_id = ? and destination = ?';
+      await run(`update cqrs_outbox set headers = '{"cut": ' ${row}`, [messageId, destination]);
     },
     savepoint: (work) => em.transactional(() => work()),
     transactionOfUser: (work) => RequestContext.create(em, () => em.transactional(() => work())),
@@ -98,8 +138,6 @@ async function openFixture(
       const reader = em.fork({ clear: true, keepTransactionContext: true });
       return (await reader.findOneOrFail(Sample, { id })).value;
     },
-    deadLetters: async () =>
-      (await run('select * from cqrs_outbox_dead_letter order by id')).map(toDeadLetter),
     rejected: async () => (await run('select * from cqrs_inbox_dead_letter order by id')).map(toRejected),
     close: async () => {
       await module.close();
@@ -108,14 +146,10 @@ async function openFixture(
   };
 }
 
-function toDeadLetter(row: Record<string, unknown>): StoredDeadLetter {
-  return {
-    messageId: row['message_id'] as string,
-    destination: row['destination'] as string,
-    payload: toBytes(row['payload']),
-    attempts: Number(row['attempts']),
-    error: row['last_error'] as string,
-  };
+function dialectOf(orm: MikroORM): keyof typeof CLOCKS {
+  const platform = orm.em.getPlatform();
+  if (platform instanceof BaseMySqlPlatform) return 'mysql';
+  return platform instanceof BasePostgreSqlPlatform ? 'postgresql' : 'sqlite';
 }
 
 function toRejected(row: Record<string, unknown>): RejectedMessage {

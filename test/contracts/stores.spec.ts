@@ -3,8 +3,12 @@ import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  archiveStoreContract,
+  deadLetterStoreContract,
   inboxStoreContract,
+  leaseStoreContract,
   outboxStoreContract,
+  statusStoreContract,
   unitOfWorkContract,
   type StoreHarness,
 } from '@cqrs-outbox/testing';
@@ -17,7 +21,16 @@ import { createTablesFromEntities, mikroOrmHarness } from './mikro-orm.harness.t
 
 function storeContracts(harness: StoreHarness): void {
   unitOfWorkContract(harness, jest);
+  tableContracts(harness);
+}
+
+/** Those of the tables, whoever has made them. */
+function tableContracts(harness: StoreHarness): void {
   outboxStoreContract(harness, jest);
+  leaseStoreContract(harness, jest);
+  deadLetterStoreContract(harness, jest);
+  archiveStoreContract(harness, jest);
+  statusStoreContract(harness, jest);
   inboxStoreContract(harness, jest);
 }
 
@@ -38,7 +51,6 @@ for (const { name, needs } of DATABASES) {
 
   describeWith(needs, `MikroOrmOutbox on ${name}, its tables made from the entities`, () => {
     const harness = mikroOrmHarness(needs.length > 0, () => databaseOptions(name), createTablesFromEntities);
-    outboxStoreContract(harness, jest);
-    inboxStoreContract(harness, jest);
+    tableContracts(harness);
   });
 }

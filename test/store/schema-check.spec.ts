@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { CqrsOutboxModule, NullTransport } from '@cqrs-outbox/core';
+import { CqrsOutboxModule, NullTransport, OutboxStore } from '@cqrs-outbox/core';
 import { MikroOrmOutbox, createOutboxSchema, dropOutboxSchema, outboxEntities } from '@cqrs-outbox/mikro-orm';
 import { MikroORM as CoreMikroORM } from '@mikro-orm/core';
 import { MikroOrmModule } from '@mikro-orm/nestjs';
@@ -10,8 +10,11 @@ import { Test, type TestingModule } from '@nestjs/testing';
 import { describeWith } from '../services/describe-with.ts';
 import { DATABASES, databaseOptions, dropDatabase, type DatabaseOptions } from '../support/database.ts';
 import { silentLogger } from '../support/silent-logger.ts';
+import { outboxSchemaVersion1 } from './schema-version-1.ts';
 
-const DIALECTS = { libsql: 'sqlite', mariadb: 'mysql', postgres: 'postgresql' };
+const DIALECTS = { libsql: 'sqlite', mariadb: 'mysql', postgres: 'postgresql' } as const;
+/** Those that version 1 did not have. */
+const NEW_TABLES = ['delayed', 'archive', 'relay', 'slot', 'key_lock'].map((part) => `cqrs_outbox_${part}`);
 
 for (const { name, needs } of DATABASES) {
   describeWith(needs, `the check of the tables on ${name}`, () => {
@@ -57,11 +60,29 @@ for (const { name, needs } of DATABASES) {
       await expect(module.init()).rejects.toMatchObject({ code: 'SCHEMA_VERSION' });
     });
 
-    it('stops the boot when one of the tables is missing', async () => {
+    it.each(['cqrs_outbox', 'cqrs_outbox_delayed', 'cqrs_outbox_slot', 'cqrs_inbox_dead_letter'])(
+      'stops the boot when %s alone is missing',
+      async (table) => {
+        const orm = await compile();
+        await createOutboxSchema(orm);
+        await orm.em.fork().getConnection().execute(`drop table ${table}`);
+        await expect(module.init()).rejects.toMatchObject({ code: 'SCHEMA_MISSING' });
+      },
+    );
+
+    it('stops the boot when the tables are of version 1, whatever their row says, and names the ways out', async () => {
       const orm = await compile();
+      const execute = (statement: string) => orm.em.fork().getConnection().execute(statement);
+      for (const statement of outboxSchemaVersion1(DIALECTS[name])) await execute(statement);
+      await expect(module.init()).rejects.toMatchObject({ code: 'SCHEMA_VERSION' });
       await createOutboxSchema(orm);
-      await orm.em.fork().getConnection().execute('drop table cqrs_outbox');
-      await expect(module.init()).rejects.toMatchObject({ code: 'SCHEMA_MISSING' });
+      const check = module.get(OutboxStore).checkSchema();
+      await expect(check).rejects.toThrow(`npx cqrs-outbox-schema ${DIALECTS[name]} --from 1`);
+      await expect(check).rejects.toThrow('migrateOutboxSchema(orm)');
+      // Version 1 made from its entities, and never booted since.
+      await execute('delete from cqrs_outbox_schema');
+      for (const table of NEW_TABLES) await execute(`create table ${table} (id int)`);
+      await expect(module.get(OutboxStore).checkSchema()).rejects.toMatchObject({ code: 'SCHEMA_VERSION' });
     });
 
     it("takes tables that MikroORM's schema generator has made", async () => {
@@ -124,6 +145,26 @@ describe('the command that prints the schema', () => {
     expect(stdout).toContain('create table if not exists cqrs_outbox (');
     expect(stdout).toContain(word);
     expect(stdout.split(';\n').filter((statement) => statement.trim() !== '').length).toBeGreaterThan(6);
+  });
+
+  it.each([
+    ['mysql', 'alter table cqrs_outbox\n  add column'],
+    ['mariadb', 'drop key cqrs_outbox_destination_id'],
+    ['postgresql', 'add column if not exists slot int'],
+    ['sqlite', 'alter table cqrs_outbox add column slot integer'],
+  ])('prints the statements that upgrade tables of version 1 on %s', async (dialect, words) => {
+    const { stdout } = await run(dialect, '--from', '1');
+    expect(stdout).toContain(words);
+    expect(stdout.trimEnd()).toMatch(/update cqrs_outbox_schema set version = 2 where version = 1;$/);
+  });
+
+  it('prints nothing when there is nothing to upgrade, and refuses a version that there is not', async () => {
+    expect((await run('mysql', '--from', '2')).stdout).toBe('');
+    await expect(run('mysql', '--from', '7')).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('from version 7') as unknown,
+    });
+    await expect(run('mysql', '--from')).rejects.toMatchObject({ code: 2 });
   });
 
   it('says how it is used', async () => {

@@ -25,6 +25,8 @@ export interface TestAppSettings {
   servers?: MicroserviceOptions[];
   /** Keeps a database that another application of the same test has made. */
   orm?: DatabaseOptions;
+  /** Makes and drops the database that `orm` names. */
+  ownsDatabase?: boolean;
   entities?: unknown[];
   beforeInit?: (app: INestApplication, orm: MikroORM) => Promise<void>;
 }
@@ -39,6 +41,7 @@ export interface TestApp {
 /** A complete application on a database of its own; `relay: false` unless told otherwise, so that tests decide when. */
 export async function createTestApp(settings: TestAppSettings): Promise<TestApp> {
   const { database, options, providers = [], controllers = [], servers = [] } = settings;
+  const ownsDatabase = settings.ownsDatabase ?? !settings.orm;
   const ormOptions = settings.orm ?? databaseOptions(database);
   const module = await Test.createTestingModule({
     imports: [
@@ -57,7 +60,7 @@ export async function createTestApp(settings: TestAppSettings): Promise<TestApp>
     .compile();
   const app = module.createNestApplication();
   const orm = app.get<MikroORM>(CoreMikroORM);
-  if (!settings.orm) await createDatabase(orm);
+  if (ownsDatabase) await createDatabase(orm);
   await settings.beforeInit?.(app, orm);
   for (const server of servers) app.connectMicroservice<MicroserviceOptions>(server);
   await app.init();
@@ -68,7 +71,7 @@ export async function createTestApp(settings: TestAppSettings): Promise<TestApp>
     ormOptions,
     close: async () => {
       await app.close();
-      if (!settings.orm) await dropDatabase(ormOptions);
+      if (ownsDatabase) await dropDatabase(ormOptions);
     },
   };
 }

@@ -29,6 +29,10 @@ import { HandlerPipeline } from './mediators/handler-pipeline.js';
 import { RequestMediator } from './mediators/request-mediator.js';
 import { EventValidator, RequestValidator } from './mediators/validation.js';
 import { JsonSerializer, Serializer } from './messages/serializer.js';
+import { DeadLetters } from './operations/dead-letters.js';
+import { OutboxArchive } from './operations/outbox-archive.js';
+import { OutboxHealthIndicator } from './operations/outbox-health.indicator.js';
+import { OutboxStatus } from './operations/outbox-status.js';
 import { EventEmitter } from './outbox/event-emitter.js';
 import { EventEncoder } from './outbox/event-encoder.js';
 import { Outbox } from './outbox/outbox.js';
@@ -78,6 +82,10 @@ import { UnitOfWork } from './unit-of-work/unit-of-work.js';
     WakeUp,
     OutboxRelay,
     OutboxProducer,
+    DeadLetters,
+    OutboxArchive,
+    OutboxStatus,
+    OutboxHealthIndicator,
     InboxStep,
     MessageDecoder,
     Readiness,
@@ -91,6 +99,10 @@ import { UnitOfWork } from './unit-of-work/unit-of-work.js';
     EventEmitter,
     EventConsumer,
     OutboxRelay,
+    DeadLetters,
+    OutboxArchive,
+    OutboxStatus,
+    OutboxHealthIndicator,
     RequestMap,
     EventMap,
   ],

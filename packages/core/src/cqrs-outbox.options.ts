@@ -3,6 +3,7 @@ import type { ClientOptions, CustomClientOptions } from '@nestjs/microservices';
 import type { EnhancerOptions } from './mediators/enhancers.js';
 import type { EventClass } from './messages/event.js';
 import type { Serializer } from './messages/serializer.js';
+import type { HousekeepingOptions, ResolvedHousekeepingOptions } from './operations/housekeeping.options.js';
 import type { RelayOptions, ResolvedRelayOptions } from './relay/relay.options.js';
 import type { Transport } from './transports/transport.js';
 
@@ -66,6 +67,21 @@ export interface CqrsOutboxOptions extends EnhancerOptions {
    */
   serializer?: Serializer;
   consumer?: ConsumerOptions;
+  /**
+   * Into how many shares the keys are divided, 1 to 256: so many relay instances can work at once. Give the same in all
+   * applications that share the outbox: instances with another number wait until those that came first have ended, and
+   * then divide the entries anew.
+   * @defaultValue 16
+   */
+  slots?: number;
+  /**
+   * Whether every event locks its key from the insert of its row to the commit, so that events of one key keep the order of
+   * the commits also when their transactions change no row in common. See {@link IntegrationEventOptions.strictOrder}.
+   * @defaultValue false
+   */
+  strictOrder?: boolean;
+  /** What is kept for how long. */
+  housekeeping?: HousekeepingOptions;
   /** Run one after another when all modules are initialised, before the relay starts. What they throw stops the boot. */
   onStartup?: readonly (() => Promise<void> | void)[];
 }
@@ -81,6 +97,9 @@ export interface ResolvedOptions {
   readonly maxPayloadBytes: number;
   readonly events: readonly EventClass[];
   readonly consumer: Required<ConsumerOptions>;
+  readonly slots: number;
+  readonly strictOrder: boolean;
+  readonly housekeeping: ResolvedHousekeepingOptions;
   readonly enhancers: EnhancerOptions;
   readonly onStartup: readonly (() => Promise<void> | void)[];
   /** What is wrong with what the user gave; reported at boot together with all other faults. */

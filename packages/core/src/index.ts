@@ -58,16 +58,63 @@ export {
   UnitOfWork,
 } from './unit-of-work/unit-of-work.js';
 
-export { type AppendOptions } from './outbox/event-encoder.js';
+export { type AppendOptions, type EmitOptions } from './outbox/event-encoder.js';
 export { EventEmitter } from './outbox/event-emitter.js';
 export { Outbox } from './outbox/outbox.js';
-export { type OutboxEntry, type StoredEntry } from './outbox/outbox-entry.js';
-export { type DeadLetterReason, type EntrySelection, OutboxStore } from './outbox/outbox-store.js';
+export { type DeadLetterPolicy, type OutboxEntry, type StoredEntry } from './outbox/outbox-entry.js';
+export {
+  type EntrySelection,
+  type Failure,
+  type FetchedEntries,
+  OutboxStore,
+  type PromotedEntries,
+} from './outbox/outbox-store.js';
+export { slotOf, slotsOf } from './outbox/slots.js';
 
-export { type DestinationHealth } from './relay/destination-health.js';
-export { type RelayReport } from './relay/destination-relay.js';
+export { type DestinationHealth, type FailureCause } from './relay/destination-health.js';
+export {
+  type BatchDiagnostic,
+  type FailureDiagnostic,
+  type LeaseDiagnostic,
+  OUTBOX_CHANNELS,
+  type OutboxDiagnostic,
+  type RefusalDiagnostic,
+} from './relay/diagnostics.js';
+export { NonRetryableError } from './relay/failures/non-retryable.error.js';
+export { type Lease, LeaseStore, type RelayInstance, type SlotOwner } from './relay/leases/lease-store.js';
 export { OutboxRelay } from './relay/outbox-relay.js';
 export { type RelayOptions } from './relay/relay.options.js';
+export { type RelayReport } from './relay/relay-report.js';
+
+export { type ArchiveSelection, ArchiveStore } from './operations/archive-store.js';
+export {
+  type DeadLetter,
+  type DeadLetterPage,
+  type DeadLetterSelection,
+  DeadLetterStore,
+  type FailedAttempt,
+} from './operations/dead-letter-store.js';
+export { DeadLetters } from './operations/dead-letters.js';
+export { type HousekeepingOptions } from './operations/housekeeping.options.js';
+export { OutboxArchive } from './operations/outbox-archive.js';
+export {
+  OutboxHealthIndicator,
+  type OutboxHealthLimits,
+  type OutboxHealthResult,
+} from './operations/outbox-health.indicator.js';
+export {
+  type DestinationStatus,
+  type OutboxState,
+  OutboxStatus,
+  type SlotStatus,
+} from './operations/outbox-status.js';
+export {
+  type OpenTransaction,
+  type OutboxFigures,
+  type ParkedKey,
+  type SlotBacklog,
+  StatusStore,
+} from './operations/status-store.js';
 
 export { type Envelope } from './transports/client-proxy.transport.js';
 export {
@@ -76,7 +123,7 @@ export {
   InMemoryTransport,
 } from './transports/in-memory.transport.js';
 export { NullTransport } from './transports/null.transport.js';
-export { type PublishResult, Transport } from './transports/transport.js';
+export { type PublishOptions, type PublishResult, Transport } from './transports/transport.js';
 
 export { EventConsumer } from './consumers/event-consumer.js';
 export { DuplicateMessageError, InboxStore, type RejectedMessage } from './consumers/inbox-store.js';

@@ -7,6 +7,13 @@ import type {
   TransportOption,
 } from './cqrs-outbox.options.js';
 import { MAX_NAME_LENGTH } from './messages/integration-event.decorator.js';
+import { MAX_SLOT_COUNT } from './outbox/slots.js';
+import { MAX_TIMER_MS } from './relay/relay-clock.js';
+import {
+  HOUSEKEEPING_DEFAULTS,
+  type HousekeepingOptions,
+  type ResolvedHousekeepingOptions,
+} from './operations/housekeeping.options.js';
 import { RELAY_DEFAULTS, type RelayOptions, type ResolvedRelayOptions } from './relay/relay.options.js';
 import { Transport } from './transports/transport.js';
 
@@ -15,8 +22,10 @@ const DEFAULT_DESTINATION = 'default';
 const DEFAULT_MAX_PAYLOAD_BYTES = 900 * 1024;
 const CONSUMER_DEFAULTS: Required<ConsumerOptions> = { retryDelayMs: 1_000 };
 const MAX_BATCH_SIZE = 5_000;
-/** The longest delay that Node's timers can wait. */
-const MAX_TIMER_MS = 2_147_483_647;
+/** Under that, the statements that renew a lease would be the database's main work. */
+const MIN_LEASE_MS = 500;
+const MAX_LEASE_MS = 10 * 60 * 1_000;
+const DEFAULT_SLOTS = 16;
 
 const KNOWN = {
   options: [
@@ -25,6 +34,9 @@ const KNOWN = {
     'relay',
     'validation',
     'maxPayloadBytes',
+    'slots',
+    'strictOrder',
+    'housekeeping',
     'events',
     'serializer',
     'consumer',
@@ -36,6 +48,7 @@ const KNOWN = {
   relay: Object.keys(RELAY_DEFAULTS),
   validation: ['whitelist', 'forbidNonWhitelisted'],
   consumer: Object.keys(CONSUMER_DEFAULTS),
+  housekeeping: Object.keys(HOUSEKEEPING_DEFAULTS),
 };
 
 /** Adds the defaults, and lists every fault instead of throwing at the first. */
@@ -55,6 +68,10 @@ export function resolveOptions(given: CqrsOutboxOptions): ResolvedOptions {
   }
   const maxPayloadBytes = options.maxPayloadBytes ?? DEFAULT_MAX_PAYLOAD_BYTES;
   faults.push(...integerFault('maxPayloadBytes', maxPayloadBytes, 1, 1024 ** 3));
+  const slots = options.slots ?? DEFAULT_SLOTS;
+  faults.push(...integerFault('slots', slots, 1, MAX_SLOT_COUNT));
+  const strictOrder: unknown = options.strictOrder ?? false;
+  if (typeof strictOrder !== 'boolean') faults.push('strictOrder must be true or false');
   const transports = resolveTransports(options.transport, faults);
   return {
     source: options.source,
@@ -63,6 +80,9 @@ export function resolveOptions(given: CqrsOutboxOptions): ResolvedOptions {
     relay: resolveRelay(options.relay, faults),
     validation: resolveSection('validation', options.validation, faults),
     maxPayloadBytes,
+    slots,
+    strictOrder: strictOrder === true,
+    housekeeping: resolveHousekeeping(options.housekeeping, faults),
     events: resolveList('events', options.events, faults),
     consumer: resolveConsumer(options.consumer, faults),
     enhancers: {
@@ -118,6 +138,8 @@ function resolveRelay(
   faults.push(
     ...integerFault('relay.batchSize', relay.batchSize, 1, MAX_BATCH_SIZE),
     ...integerFault('relay.publishTimeoutMs', relay.publishTimeoutMs, 1, MAX_TIMER_MS),
+    ...integerFault('relay.storeTimeoutMs', relay.storeTimeoutMs, 1, MAX_TIMER_MS),
+    ...integerFault('relay.leaseMs', relay.leaseMs, MIN_LEASE_MS, MAX_LEASE_MS),
     ...integerFault('relay.maxAttempts', relay.maxAttempts, 1, 1_000_000),
     ...integerFault('relay.minBackoffMs', relay.minBackoffMs, 1, MAX_TIMER_MS),
     ...integerFault('relay.maxBackoffMs', relay.maxBackoffMs, 1, MAX_TIMER_MS),
@@ -138,6 +160,31 @@ function resolveConsumer(given: ConsumerOptions | undefined, faults: string[]): 
   faults.push(...sectionFaults('consumer', given, KNOWN.consumer));
   faults.push(...integerFault('consumer.retryDelayMs', consumer.retryDelayMs, 0, MAX_TIMER_MS));
   return consumer;
+}
+
+function resolveHousekeeping(
+  given: HousekeepingOptions | undefined,
+  faults: string[],
+): ResolvedHousekeepingOptions {
+  const housekeeping = { ...HOUSEKEEPING_DEFAULTS, ...withoutUndefined(given) };
+  const { archiveRetentionMs, inboxRetentionMs, deadLetterRetentionMs, redeliveryWindowMs } = housekeeping;
+  faults.push(...sectionFaults('housekeeping', given, KNOWN.housekeeping));
+  const retentions = { archiveRetentionMs, inboxRetentionMs, deadLetterRetentionMs };
+  for (const [name, value] of Object.entries(retentions)) {
+    if (value !== false)
+      faults.push(...integerFault(`housekeeping.${name}`, value, 1, Number.MAX_SAFE_INTEGER));
+  }
+  faults.push(
+    ...integerFault('housekeeping.redeliveryWindowMs', redeliveryWindowMs, 1, Number.MAX_SAFE_INTEGER),
+    ...integerFault('housekeeping.intervalMs', housekeeping.intervalMs, 1, MAX_TIMER_MS),
+  );
+  if (inboxRetentionMs !== false && inboxRetentionMs < redeliveryWindowMs) {
+    faults.push(
+      `housekeeping.inboxRetentionMs (${inboxRetentionMs}) is shorter than housekeeping.redeliveryWindowMs ` +
+        `(${redeliveryWindowMs}): a message that is delivered again after its inbox row is gone would take effect twice`,
+    );
+  }
+  return housekeeping;
 }
 
 function resolveSection<T extends object>(

@@ -1,11 +1,42 @@
-import { InboxStore, OutboxStore, UnitOfWork } from '@cqrs-outbox/core';
+import {
+  ArchiveStore,
+  DeadLetterStore,
+  InboxStore,
+  LeaseStore,
+  OutboxStore,
+  StatusStore,
+  UnitOfWork,
+} from '@cqrs-outbox/core';
 import { MikroORM } from '@mikro-orm/core';
 import { getMikroORMToken } from '@mikro-orm/nestjs';
-import { Module, type DynamicModule, type InjectionToken, type ModuleMetadata } from '@nestjs/common';
-import { MikroOrmInboxStore } from './store/mikro-orm-inbox.store.js';
-import { MikroOrmOutboxStore } from './store/mikro-orm-outbox.store.js';
+import {
+  Module,
+  type DynamicModule,
+  type FactoryProvider,
+  type InjectionToken,
+  type ModuleMetadata,
+} from '@nestjs/common';
+import { MikroOrmInboxStore } from './store/inbox/mikro-orm-inbox.store.js';
+import { MikroOrmLeaseStore } from './store/leases/mikro-orm-lease.store.js';
+import { MikroOrmArchiveStore } from './store/operations/mikro-orm-archive.store.js';
+import { MikroOrmDeadLetterStore } from './store/operations/mikro-orm-dead-letter.store.js';
+import { MikroOrmStatusStore } from './store/operations/mikro-orm-status.store.js';
+import { MikroOrmOutboxStore } from './store/outbox/mikro-orm-outbox.store.js';
 import { OutboxConnection } from './store/outbox-connection.js';
 import { MikroOrmUnitOfWork } from './unit-of-work/mikro-orm-unit-of-work.js';
+
+/** Those that need no more than the connection. */
+const STORES: FactoryProvider[] = [
+  [OutboxStore, MikroOrmOutboxStore] as const,
+  [LeaseStore, MikroOrmLeaseStore] as const,
+  [DeadLetterStore, MikroOrmDeadLetterStore] as const,
+  [ArchiveStore, MikroOrmArchiveStore] as const,
+  [StatusStore, MikroOrmStatusStore] as const,
+].map(([provide, Store]) => ({
+  provide,
+  useFactory: (connection: OutboxConnection) => new Store(connection),
+  inject: [OutboxConnection],
+}));
 
 /**
  * The store of `CqrsOutboxModule` on MikroORM: outbox and inbox tables in the application's own database, and its
@@ -42,17 +73,13 @@ function storeOf(orm: InjectionToken): ModuleMetadata {
         inject: [orm, OutboxConnection],
       },
       {
-        provide: OutboxStore,
-        useFactory: (connection: OutboxConnection) => new MikroOrmOutboxStore(connection),
-        inject: [OutboxConnection],
-      },
-      {
         provide: InboxStore,
         useFactory: (mikroOrm: MikroORM, connection: OutboxConnection) =>
           new MikroOrmInboxStore(mikroOrm, connection),
         inject: [orm, OutboxConnection],
       },
+      ...STORES,
     ],
-    exports: [UnitOfWork, OutboxStore, InboxStore],
+    exports: [UnitOfWork, InboxStore, OutboxStore, LeaseStore, DeadLetterStore, ArchiveStore, StatusStore],
   };
 }

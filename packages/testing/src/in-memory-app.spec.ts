@@ -16,6 +16,7 @@ import { ScheduleModule } from '@nestjs/schedule';
 import { Test, type TestingModule } from '@nestjs/testing';
 import {
   drain,
+  InMemoryDeadLetterStore,
   InMemoryOutboxStore,
   InMemoryStore,
   InMemoryUnitOfWork,
@@ -32,6 +33,16 @@ class RoomClosed extends NotificationEvent {
 
 @IntegrationEvent({ name: 'rooms.opened', topic: 'rooms', key: ({ room }: RoomOpened) => room })
 class RoomOpened extends NotificationEvent {
+  room!: string;
+}
+
+@IntegrationEvent({
+  name: 'rooms.flooded',
+  topic: 'rooms',
+  key: ({ room }: RoomFlooded) => room,
+  deadLetterPolicy: 'park',
+})
+class RoomFlooded extends NotificationEvent {
   room!: string;
 }
 
@@ -149,7 +160,34 @@ describe('drain', () => {
     const app = await start(transport);
     await close(app, 'a', 'b');
     expect(await drain(app)).toEqual({ default: { published: 1, refused: 0, deadLettered: 1 } });
-    expect(app.get(InMemoryOutboxStore).deadLetters()).toMatchObject([{ entry: { key: 'a' }, attempts: 1 }]);
+    expect(app.get(InMemoryOutboxStore).deadLetters()).toMatchObject([{ key: 'a', attempts: 1 }]);
+  });
+
+  it('advances the clock to delayed events', async () => {
+    const transport = new RecordingTransport();
+    const app = await start(transport);
+    const availableAt = new Date(app.get(TestClock).now() + 86_400_000);
+    await app.get(InMemoryUnitOfWork).runInTransaction(async () => {
+      app.get(Outbox).append(RoomClosed.of({ room: 'late', times: 0 }), { availableAt });
+      app.get(Outbox).append(RoomClosed.of({ room: 'early', times: 0 }));
+    });
+    await drain(app);
+    expect(roomsIn(transport)).toEqual(['early', 'late']);
+    expect(app.get(TestClock).now()).toBe(availableAt.getTime());
+  });
+
+  it('says so when a dead letter parks a key', async () => {
+    const transport = new RecordingTransport();
+    transport.refuse({ name: 'rooms.flooded', permanent: true, times: 1 });
+    const app = await start(transport);
+    await app.get(InMemoryUnitOfWork).runInTransaction(async () => {
+      app.get(Outbox).append(RoomFlooded.of({ room: 'a' }));
+      app.get(Outbox).append(RoomClosed.of({ room: 'a', times: 0 }));
+    });
+    await expect(drain(app)).rejects.toThrow(/a dead letter that parks their key \(default: 1\)/);
+    await app.get(InMemoryDeadLetterStore).requeue({});
+    await drain(app);
+    expect(published(transport).map(({ name }) => name)).toEqual(['rooms.flooded', 'rooms.closed']);
   });
 
   it('fails when the destination is down', async () => {
@@ -168,7 +206,7 @@ describe('drain', () => {
     transport.refuse({ times: 1 });
     const app = await start(transport, { store: InMemoryStore.withClock({ now: () => 0 }) });
     await close(app, 'a');
-    await expect(drain(app)).rejects.toThrow('Entries wait for a retry that is not due (default: 1)');
+    await expect(drain(app)).rejects.toThrow(/^Entries wait for a time that is not due, .*\(default: 1\)/);
   });
 });
 

@@ -1,8 +1,12 @@
 export { type Clock, TestClock } from './clock/clock.js';
 
-export { type DeadLetter } from './store/in-memory-database.js';
+export { InMemoryArchiveStore } from './store/in-memory-archive-store.js';
+export { InMemoryDatabase } from './store/in-memory-database.js';
+export { InMemoryDeadLetterStore } from './store/in-memory-dead-letter-store.js';
 export { InMemoryInboxStore } from './store/in-memory-inbox-store.js';
+export { InMemoryLeaseStore } from './store/in-memory-lease-store.js';
 export { InMemoryOutboxStore } from './store/in-memory-outbox-store.js';
+export { InMemoryStatusStore } from './store/in-memory-status-store.js';
 export { InMemoryStore } from './store/in-memory-store.js';
 export { InMemoryUnitOfWork } from './store/in-memory-unit-of-work.js';
 
@@ -15,12 +19,15 @@ export {
 export { drain } from './helpers/drain.js';
 export { published, type PublishedEvent } from './helpers/published.js';
 
+export { archiveStoreContract } from './contracts/archive-store.contract.js';
+export { deadLetterStoreContract } from './contracts/dead-letter-store.contract.js';
 export { inboxStoreContract } from './contracts/inbox-store.contract.js';
+export { leaseStoreContract } from './contracts/lease-store.contract.js';
 export { outboxStoreContract } from './contracts/outbox-store.contract.js';
+export { statusStoreContract } from './contracts/status-store.contract.js';
 export {
   type SampleAggregate,
   type StoreAbilities,
-  type StoredDeadLetter,
   type StoreFixture,
   type StoreHarness,
 } from './contracts/store-harness.js';

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { KafkaContext, KafkaRetriableException, RmqContext } from '@nestjs/microservices';
 import { messageOf } from '../cqrs-outbox.error.js';
+import { InMemoryContext } from '../transports/in-memory.transport.js';
 
 /** The part of amqplib's channel that we use. */
 interface AcknowledgingChannel {
@@ -32,6 +33,7 @@ export async function redeliver(context: unknown, error: unknown, retryDelayMs: 
     await delay(retryDelayMs);
     throw new KafkaRetriableException(messageOf(error));
   }
+  if (context instanceof InMemoryContext) context.fail(error);
   throw error;
 }
 

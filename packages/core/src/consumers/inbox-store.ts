@@ -22,6 +22,9 @@ export abstract class InboxStore {
 
   /** Stores a message in the inbox's dead letters, in a transaction of its own. */
   abstract setAside(message: RejectedMessage): Promise<void>;
+
+  /** Deletes `limit` inbox rows at most that were recorded over `retentionMs` ago, by the database's clock. @returns how many */
+  abstract purge(retentionMs: number, limit: number): Promise<number>;
 }
 
 /** A handler has handled this message already. It ends the handler's transaction, and is no failure. */

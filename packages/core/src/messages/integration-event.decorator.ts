@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { CqrsOutboxError } from '../cqrs-outbox.error.js';
+import type { DeadLetterPolicy } from '../outbox/outbox-entry.js';
 import type { EventClass, OutboundEvent } from './event.js';
 
 const INTEGRATION_EVENT = Symbol('cqrs-outbox:integration-event');
@@ -25,6 +26,19 @@ export interface IntegrationEventOptions<E extends object = OutboundEvent> {
    * @defaultValue the only transport, or the one named `default`
    */
   destinations?: string | readonly string[];
+  /**
+   * What becomes of the key when an event was refused for good: `continue` publishes what follows it, `park` holds the key
+   * back until a person has requeued or discarded the dead letter.
+   * @defaultValue 'continue'
+   */
+  deadLetterPolicy?: DeadLetterPolicy;
+  /**
+   * Locks the key from the insert of the row to the commit, so that the order of the key is that of the commits also for
+   * transactions that change no row in common. Those that do need it not: their row locks order them already. It costs
+   * a statement, and makes transactions of one key commit one after another.
+   * @defaultValue `strictOrder` of `forRoot`
+   */
+  strictOrder?: boolean;
 }
 
 /** The declaration of an event class, complete with defaults. */
@@ -36,13 +50,16 @@ export interface EventDeclaration {
   readonly key: ((event: object) => string) | undefined;
   /** Undefined: the default transport. */
   readonly destinations: readonly string[] | undefined;
+  readonly deadLetterPolicy: DeadLetterPolicy;
+  /** Undefined: as the application says. */
+  readonly strictOrder: boolean | undefined;
 }
 
 /**
  * Declares an event class as one that leaves the process.
  *
  * @throws {@link CqrsOutboxError} with code `INVALID_EVENT_DECLARATION`, when the class is defined, for an empty name
- *   or topic, one that is too long or has white space, and a version that is no positive integer.
+ *   or topic, one that is too long or has white space, a version that is no positive integer, and a policy that is none.
  * @example
  * @IntegrationEvent({ name: 'meetings.room-closed', topic: 'meetings', key: (e: RoomClosed) => String(e.meetingId) })
  * class RoomClosed extends NotificationEvent { ... }
@@ -59,6 +76,8 @@ export function IntegrationEvent<E extends object>(options: IntegrationEventOpti
       // The decorator's type ties the function to its class; here the class is known at run time only.
       key: options.key as ((event: object) => string) | undefined,
       destinations,
+      deadLetterPolicy: options.deadLetterPolicy ?? 'continue',
+      strictOrder: options.strictOrder,
     };
     const faults = faultsOf(declaration);
     if (faults.length > 0) {
@@ -82,7 +101,8 @@ export const MAX_NAME_LENGTH = 191;
 /** AMQP's limit of a routing key. */
 const MAX_NAME_BYTES = 255;
 
-function faultsOf({ name, topic, version, destinations }: EventDeclaration): string[] {
+function faultsOf(declaration: EventDeclaration): string[] {
+  const { name, topic, version, destinations } = declaration;
   const faults: string[] = [];
   for (const [property, value] of Object.entries({ name, topic })) {
     if (typeof value !== 'string' || value.trim() === '')
@@ -95,6 +115,12 @@ function faultsOf({ name, topic, version, destinations }: EventDeclaration): str
   if (!Number.isInteger(version) || version < 1 || version > 32_767) {
     faults.push('version must be an integer from 1 to 32767');
   }
+  // JavaScript callers can give anything.
+  const { deadLetterPolicy, strictOrder }: Record<string, unknown> = { ...declaration };
+  if (deadLetterPolicy !== 'continue' && deadLetterPolicy !== 'park')
+    faults.push("deadLetterPolicy must be 'continue' or 'park'");
+  if (strictOrder !== undefined && typeof strictOrder !== 'boolean')
+    faults.push('strictOrder must be true or false');
   if (destinations?.length === 0) faults.push('destinations must not be empty');
   return faults;
 }

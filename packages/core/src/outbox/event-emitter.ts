@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { CqrsOutboxError, messageOf } from '../cqrs-outbox.error.js';
 import type { OutboundEvent } from '../messages/event.js';
 import { Transports } from '../transports/transports.js';
-import { EventEncoder, type AppendOptions } from './event-encoder.js';
+import { EventEncoder, type EmitOptions } from './event-encoder.js';
 
 /**
  * Publishes directly, past the outbox: AT MOST ONCE. The event is lost when the process dies, and goes out although a
@@ -21,7 +21,7 @@ export class EventEmitter {
    * @throws {@link CqrsOutboxError} with code `PUBLISH_FAILED` when a destination did not take it (`cause` says why),
    *   and the errors of {@link Outbox.append} for an invalid event
    */
-  async emit(event: OutboundEvent, options?: AppendOptions): Promise<void> {
+  async emit(event: OutboundEvent, options?: EmitOptions): Promise<void> {
     const entries = this.encoder.encode(event, options);
     await Promise.all(
       entries.map(async (entry) => {

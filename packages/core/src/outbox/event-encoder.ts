@@ -11,16 +11,27 @@ import { Serializer } from '../messages/serializer.js';
 import { ExecutionScope } from '../unit-of-work/execution-scope.js';
 import { destinationsOf } from './destinations.js';
 import type { OutboxEntry } from './outbox-entry.js';
+import { slotOf } from './slots.js';
 
 /** Brokers take headers for a small thing: RabbitMQ's must fit into one frame. */
 const MAX_HEADERS_BYTES = 16 * 1024;
 /** AMQP's limit of a short string. */
 const MAX_HEADER_NAME_BYTES = 255;
 
-/** What a user may add to an event when appending or emitting it. */
-export interface AppendOptions {
+/** What a user may add to an event when emitting it. */
+export interface EmitOptions {
   /** Headers of the message, at most 16 KiB in all. Names that the envelope uses (`ce_*`, `content-type`) are refused. */
   headers?: Readonly<Record<string, string>>;
+}
+
+/** What a user may add to an event when appending it. */
+export interface AppendOptions extends EmitOptions {
+  /**
+   * Publishes the event at this time, by the database's clock, or a little later (at most about one tick of the relay);
+   * at once when it is past. The order of its key counts from then: it comes after what the key has appended until it is
+   * due, and before what it appends later.
+   */
+  availableAt?: Date;
 }
 
 /** Turns an event into entries, one per destination, all with the same message id. Everything invalid is found here. */
@@ -35,26 +46,27 @@ export class EventEncoder {
   ) {}
 
   /** @throws {@link CqrsOutboxError}, see {@link Outbox.append} */
-  encode(event: OutboundEvent, { headers = {} }: AppendOptions = {}): OutboxEntry[] {
+  encode(event: OutboundEvent, options: AppendOptions = {}): OutboxEntry[] {
     const declaration = this.events.declare(event.constructor);
     this.validator.validate(declaration.name, event);
     const payload = this.serialize(declaration, event);
-    return this.entriesOf(declaration, payload, keyOf(declaration, event), headers);
+    return this.entriesOf(declaration, payload, keyOf(declaration, event), options);
   }
 
   /** Entries with a null payload for an aggregate's key. */
-  encodeTombstone(eventClass: object, key: string, { headers = {} }: AppendOptions = {}): OutboxEntry[] {
+  encodeTombstone(eventClass: object, key: string, options: AppendOptions = {}): OutboxEntry[] {
     const declaration = this.events.declare(eventClass);
-    return this.entriesOf(declaration, null, checkedKey(declaration, key), headers);
+    return this.entriesOf(declaration, null, checkedKey(declaration, key), options);
   }
 
   private entriesOf(
     declaration: EventDeclaration,
     payload: Buffer | null,
     key: string | undefined,
-    headers: Readonly<Record<string, string>>,
+    { headers = {}, availableAt }: AppendOptions,
   ): OutboxEntry[] {
     checkHeaders(declaration, headers);
+    checkDelay(declaration, availableAt);
     const id = uuidv7();
     const { correlationId, causationId } = this.scope.current;
     const message = {
@@ -70,6 +82,10 @@ export class EventEncoder {
       contentType: this.serializer.contentType,
       headers: { ...headers },
       payload,
+      slot: slotOf(key ?? id, this.options.slots),
+      deadLetterPolicy: declaration.deadLetterPolicy,
+      availableAt: availableAt && new Date(availableAt),
+      strictOrder: key !== undefined && (declaration.strictOrder ?? this.options.strictOrder),
     };
     return this.destinationsFor(declaration).map((destination) => ({ ...message, destination }));
   }
@@ -130,6 +146,14 @@ function checkedKey({ name }: EventDeclaration, key: unknown): string {
     'EVENT_KEY',
     `The key of ${name} must be a string of 1 to ${MAX_NAME_LENGTH} characters, without NUL or white space at its ends.`,
   );
+}
+
+function checkDelay({ name }: EventDeclaration, availableAt: unknown): void {
+  if (availableAt === undefined) return;
+  const isDate =
+    availableAt instanceof Date && Number.isFinite(availableAt.getTime()) && availableAt.getTime() >= 0;
+  if (isDate) return;
+  throw new CqrsOutboxError('EVENT_DELAY', `availableAt of ${name} must be a valid Date from 1970 on.`);
 }
 
 function checkHeaders({ name }: EventDeclaration, headers: Readonly<Record<string, string>>): void {

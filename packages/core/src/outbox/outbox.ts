@@ -18,7 +18,7 @@ export class Outbox {
   /**
    * Appends an event to the current transaction. The event is validated and serialised now; its rows are inserted as
    * the last thing before the commit. A rolled-back transaction or savepoint drops it. A `DomainEvent` is handled in
-   * the process before the commit, and has no row.
+   * the process before the commit, has no row, and takes no options.
    *
    * When it throws, nothing was appended, and the transaction can go on.
    *
@@ -26,8 +26,10 @@ export class Outbox {
    * @throws {@link EventValidationError} for an event that breaks its class-validator rules (rules that are
    *   asynchronous are not run)
    * @throws {@link CqrsOutboxError} with code `EVENT_NOT_DECLARED`, `EVENT_NAME_CONFLICT`, `EVENT_KEY`, `EVENT_HEADER`,
-   *   `UNKNOWN_DESTINATION`, `PAYLOAD_NOT_SERIALIZABLE` or `PAYLOAD_TOO_LARGE`
+   *   `EVENT_DELAY`, `UNKNOWN_DESTINATION`, `PAYLOAD_NOT_SERIALIZABLE` or `PAYLOAD_TOO_LARGE`
    */
+  append(event: OutboundEvent, options?: AppendOptions): void;
+  append(event: DomainEvent): void;
   append(event: OutboundEvent | DomainEvent, options?: AppendOptions): void {
     const pending = this.pendingFor(event.constructor.name);
     if (event instanceof DomainEvent) pending.addDomainEvent(event);

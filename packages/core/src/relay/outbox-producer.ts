@@ -5,6 +5,12 @@ import { CronJob } from 'cron';
 import { v7 as uuidv7 } from 'uuid';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
 import { findProvided } from '../find-provided.js';
+import { InboxStore } from '../consumers/inbox-store.js';
+import { ArchiveStore } from '../operations/archive-store.js';
+import { DeadLetterStore } from '../operations/dead-letter-store.js';
+import { Housekeeper } from '../operations/housekeeper.js';
+import { monotonicClock } from './relay-clock.js';
+import { closeInTime } from '../transports/time-limit.js';
 import { OutboxRelay } from './outbox-relay.js';
 import { WakeUp } from './wake-up.js';
 
@@ -14,6 +20,7 @@ import { WakeUp } from './wake-up.js';
  */
 @Injectable()
 export class OutboxProducer {
+  readonly #housekeeper: Housekeeper;
   #jobName: string | undefined;
 
   constructor(
@@ -21,7 +28,13 @@ export class OutboxProducer {
     private readonly moduleRef: ModuleRef,
     private readonly relay: OutboxRelay,
     private readonly wakeUp: WakeUp,
-  ) {}
+    archive: ArchiveStore,
+    inbox: InboxStore,
+    deadLetters: DeadLetterStore,
+  ) {
+    const stores = { archive, inbox, deadLetters };
+    this.#housekeeper = new Housekeeper(stores, options.housekeeping, monotonicClock, () => relay.isFirst);
+  }
 
   /** @returns the fault, when there is no scheduler to register the job with. */
   check(): string[] {
@@ -38,24 +51,25 @@ export class OutboxProducer {
       cronTime: this.options.relay.cron,
       name: 'cqrs-outbox-producer',
       onTick: () => {
-        this.relay.wake();
+        this.relay.tick();
       },
     });
     // Several applications, or several modules, may share a registry.
     this.#jobName = `cqrs-outbox-producer-${uuidv7()}`;
     scheduler.addCronJob(this.#jobName, job);
-    this.wakeUp.setListener((destinations) => {
-      this.relay.wake(destinations);
+    this.wakeUp.setListener((entries) => {
+      this.relay.wake(entries);
     });
     this.relay.start();
+    this.#housekeeper.start();
     job.start();
   }
 
   /** Publishes what was committed before, as far as `drainTimeoutMs` allows. */
   async stop(): Promise<void> {
-    if (this.#jobName === undefined) return;
-    this.scheduler?.deleteCronJob(this.#jobName);
+    if (this.#jobName !== undefined) this.scheduler?.deleteCronJob(this.#jobName);
     this.#jobName = undefined;
+    await closeInTime('the housekeeping', () => this.#housekeeper.stop());
     await this.relay.stop();
     this.wakeUp.setListener(undefined);
   }

@@ -1,17 +1,27 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Inject, Injectable, Logger } from '@nestjs/common';
+import { v7 as uuidv7 } from 'uuid';
 import { CqrsOutboxError, messageOf } from '../cqrs-outbox.error.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
+import { ArchiveStore } from '../operations/archive-store.js';
+import type { OutboxEntry } from '../outbox/outbox-entry.js';
 import { OutboxStore } from '../outbox/outbox-store.js';
+import { slotsOf } from '../outbox/slots.js';
 import { withTimeLimit } from '../transports/time-limit.js';
 import { Transports } from '../transports/transports.js';
+import { DelayedEntries } from './delayed-entries.js';
 import type { DestinationHealth } from './destination-health.js';
-import { DestinationRelay, type RelayReport } from './destination-relay.js';
+import { DestinationRelay } from './destination-relay.js';
+import { OUTBOX_CHANNELS, type LeaseDiagnostic } from './diagnostics.js';
+import { LeaseStore } from './leases/lease-store.js';
+import { SlotLeases } from './leases/slot-leases.js';
+import { monotonicClock } from './relay-clock.js';
 import { RELAY_DEFAULTS } from './relay.options.js';
+import type { RelayReport } from './relay-report.js';
 
 /**
  * Moves entries from the outbox to their destinations, each independent of the others. It runs by itself unless
- * `relay: false`; run it in one instance of the application only, since nothing shares the work between two.
+ * `relay: false`. Any number of instances of the application may run it: they share the slots of the keys by leases.
  *
  * A row is deleted after its message was acknowledged: a crash in between, or a database that fails there, has the
  * batch in flight published again, with the same message ids.
@@ -22,48 +32,60 @@ export class OutboxRelay {
   /** Leaves the caller's transaction and request behind, into which relayed work must not be drawn. */
   readonly #detached = AsyncLocalStorage.snapshot();
   #relays = new Map<string, DestinationRelay>();
+  readonly #delayed: DelayedEntries;
+  /** Set while it runs by itself. */
+  #leases: SlotLeases | undefined;
+  #starting: Promise<void> = Promise.resolve();
+  /** Set while somebody relays by hand where it does not run by itself; calls at the same time share it. */
+  #guest: ReturnType<OutboxRelay['admitGuest']> | undefined;
 
   constructor(
     @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
     private readonly store: OutboxStore,
+    private readonly leaseStore: LeaseStore,
+    private readonly archive: ArchiveStore,
     private readonly transports: Transports,
-  ) {}
+  ) {
+    this.#delayed = new DelayedEntries(store, options.slots, this.relayOptions, monotonicClock);
+  }
 
   /**
    * One pass over the outbox: publishes all that can be published now, in order for each key. For tests and scripts; it
-   * takes turns with the relay that runs in the background.
+   * takes turns with the relay that runs in the background. Where none does, it takes the slots that no other instance
+   * has, for as long as the pass lasts: what others have leased is theirs to publish.
    *
    * @returns what was done at each destination
    * @throws AggregateError when a destination or the database failed; the others were relayed all the same
    */
-  async runOnce(): Promise<Record<string, RelayReport>> {
-    const relays = [...this.relays.values()];
-    const outcomes = await this.#detached(() => Promise.allSettled(relays.map((relay) => relay.pass())));
-    const errors: unknown[] = [];
-    const reports: Record<string, RelayReport> = {};
-    for (const [index, { destination }] of relays.entries()) {
-      const outcome = outcomes[index];
-      if (outcome?.status === 'fulfilled') reports[destination] = outcome.value;
-      else errors.push(outcome?.reason);
-    }
-    if (errors.length > 0)
-      throw new AggregateError(errors, `Relaying failed: ${errors.map(messageOf).join('; ')}`);
-    return reports;
+  runOnce(): Promise<Record<string, RelayReport>> {
+    const work = this.#detached(() => this.withLeases((leases) => this.passAll(leases)));
+    return work.catch((error: unknown) => {
+      const errors: unknown[] = error instanceof AggregateError ? error.errors : [error];
+      throw new AggregateError(errors, `Relaying failed: ${errors.map(messageOf).join('; ')}`, {
+        cause: error,
+      });
+    });
   }
 
   /**
    * Publishes one message now, preceded by the earlier entries of its key, so that the key's order is kept. A retry
    * that is being waited for is not waited for.
    *
-   * @throws {@link CqrsOutboxError} with code `ENTRY_NOT_FOUND` when no entry with this message id is in the outbox, and
-   *   `PUBLISH_FAILED` when a destination did not take it
+   * @throws {@link CqrsOutboxError} with code `ENTRY_NOT_FOUND` when no entry with this message id is in the outbox, it is
+   *   not due yet, or a dead letter parks its key, and `PUBLISH_FAILED` when a destination did not take it, or another instance has leased its slot and
+   *   publishes it itself
    */
   async publishOne(messageId: string): Promise<void> {
-    const published = await Promise.all(
-      [...this.relays.values()].map((relay) => this.publishAt(relay, messageId)),
+    const published = await this.#detached(() =>
+      this.withLeases((leases) =>
+        Promise.all([...this.relays.values()].map((relay) => this.publishAt(relay, leases, messageId))),
+      ),
     );
     if (!published.some(Boolean)) {
-      throw new CqrsOutboxError('ENTRY_NOT_FOUND', `No entry of message ${messageId} is in the outbox.`);
+      throw new CqrsOutboxError(
+        'ENTRY_NOT_FOUND',
+        `No entry of message ${messageId} is in the outbox and due, or its key is parked by a dead letter.`,
+      );
     }
   }
 
@@ -72,29 +94,85 @@ export class OutboxRelay {
    * pass, and where no relay runs, each is `up`.
    */
   health(): DestinationHealth[] {
-    return [...this.relays.values()].map(({ health }) => health);
+    const outage = this.#leases?.outage;
+    return [...this.relays.values()].map(({ destination, health }) => {
+      if (health.state === 'down' || !outage) return health;
+      const { reason, since: downSince, failures } = outage;
+      return { destination, state: 'down', breaker: 'closed', cause: 'relay', reason, downSince, failures };
+    });
+  }
+
+  /** The name of this process's relay in the lease table; undefined while it has none. It changes when its leases ran out. */
+  get instance(): string | undefined {
+    return this.#leases?.instance;
+  }
+
+  /** Whether this process is the one for what only one instance should do: it has the first slot. @internal */
+  get isFirst(): boolean {
+    const { first } = slotsOf(this.options.slots);
+    return this.#leases?.usable().some(({ slot }) => slot === first) ?? false;
   }
 
   /** @internal */
   start(): void {
-    for (const relay of this.relays.values()) this.#detached(() => relay.start());
+    const leases = this.leasesFor(false);
+    this.#leases = leases;
+    this.#detached(() => {
+      for (const relay of this.relays.values()) relay.start(leases);
+      // A failure is logged there, and tried again.
+      this.#starting = leases.start().catch(() => undefined);
+    });
   }
 
-  /** New entries may be there, for these destinations or for all. @internal */
-  wake(destinations: Iterable<string> = this.relays.keys()): void {
-    for (const destination of destinations) this.relays.get(destination)?.wake();
+  /** These were committed just now. @internal */
+  wake(entries: readonly OutboxEntry[]): void {
+    const delays = entries.flatMap(({ availableAt }) =>
+      availableAt ? [availableAt.getTime() - Date.now()] : [],
+    );
+    if (delays.length > 0 && this.#leases) {
+      this.#delayed.lookIn(Math.max(0, Math.min(...delays)), this.#leases, () => this.wakeAll());
+    }
+    for (const [destination, group] of Map.groupBy(entries, (entry) => entry.destination)) {
+      this.relays.get(destination)?.wake(new Set(group.map(({ slot }) => slot)));
+    }
   }
 
-  /** Publishes what is there, as far as the time allows, and stops. What is left stays in the outbox. @internal */
+  /** There may be entries anywhere. @internal */
+  wakeAll(): void {
+    for (const relay of this.relays.values()) relay.wakeAll();
+  }
+
+  /** The cron tick: whatever no news has come of. @internal */
+  tick(): void {
+    if (this.#leases) this.#delayed.look(this.#leases, () => this.wakeAll());
+    this.wakeAll();
+  }
+
+  /**
+   * Publishes what is there, as far as the time allows, stops, and hands the slots over. What is left stays in the outbox.
+   *
+   * @internal
+   */
   async stop(): Promise<void> {
-    const { drainTimeoutMs } = this.options.relay || RELAY_DEFAULTS;
+    const { drainTimeoutMs } = this.relayOptions;
     const running = [...this.relays.values()];
-    const reachable = running.filter(({ health }) => health.state === 'up');
-    const drained = this.#detached(() => Promise.allSettled(reachable.map((relay) => relay.pass())));
-    await this.within(drainTimeoutMs, drained, 'Draining the outbox');
-    const stopped = Promise.all(running.map((relay) => relay.stop()));
-    await this.within(drainTimeoutMs, stopped, 'Stopping the relay');
-    for (const relay of running) relay.abandon();
+    const leases = this.#leases;
+    await this.within(drainTimeoutMs, this.#delayed.stop(), 'Moving delayed entries');
+    // What was committed right after the boot is published too.
+    await this.within(drainTimeoutMs, this.#starting, 'Leasing slots');
+    if (leases?.isValid) {
+      const reachable = running.filter(({ health }) => health.state === 'up');
+      const drained = this.#detached(() => Promise.allSettled(reachable.map((relay) => relay.pass(leases))));
+      await this.within(drainTimeoutMs, drained, 'Draining the outbox');
+    }
+    await this.within(
+      drainTimeoutMs,
+      Promise.all(running.map((relay) => relay.stop())),
+      'Stopping the relay',
+    );
+    // A batch that hangs may still come back: without a lease it writes nothing.
+    if (leases) await this.within(drainTimeoutMs, leases.stop(), 'Handing over the slots');
+    this.#leases = undefined;
   }
 
   private async within(limitMs: number, work: Promise<unknown>, what: string): Promise<void> {
@@ -105,26 +183,111 @@ export class OutboxRelay {
     }
   }
 
-  private async publishAt(relay: DestinationRelay, messageId: string): Promise<boolean> {
-    const outcome = await this.#detached(() => relay.publishUpTo(messageId)).catch((cause: unknown) => {
+  private async passAll(leases: SlotLeases): Promise<Record<string, RelayReport>> {
+    const relays = [...this.relays.values()];
+    const promoted = await Promise.allSettled([this.#delayed.promote(leases)]);
+    const outcomes = await Promise.allSettled(relays.map((relay) => relay.pass(leases)));
+    const errors = [...promoted, ...outcomes].flatMap((outcome) =>
+      outcome.status === 'rejected' ? [outcome.reason as unknown] : [],
+    );
+    if (errors.length > 0) throw new AggregateError(errors);
+    return Object.fromEntries(
+      outcomes.flatMap((outcome, index) => {
+        const destination = relays[index]?.destination;
+        return outcome.status === 'fulfilled' && destination ? [[destination, outcome.value]] : [];
+      }),
+    );
+  }
+
+  /** Works with the leases of the relay that runs here or, where none does, with those of a guest. */
+  private async withLeases<T>(work: (leases: SlotLeases) => Promise<T>): Promise<T> {
+    if (this.#leases) {
+      await this.#starting;
+      const { outage } = this.#leases;
+      if (outage) throw new Error(outage.reason);
+      return work(this.#leases);
+    }
+    const guest = (this.#guest ??= this.admitGuest());
+    guest.users++;
+    try {
+      await guest.isReady;
+      return await work(guest.leases);
+    } finally {
+      if (--guest.users === 0) {
+        this.#guest = undefined;
+        await guest.leases.stop();
+      }
+    }
+  }
+
+  private admitGuest(): { leases: SlotLeases; isReady: Promise<void>; users: number } {
+    const leases = this.leasesFor(true);
+    return { leases, isReady: leases.start(), users: 0 };
+  }
+
+  private leasesFor(isGuest: boolean): SlotLeases {
+    const { slots: slotCount } = this.options;
+    const { leaseMs } = this.relayOptions;
+    const tell = (name: 'leaseGained' | 'leaseLost', slots: readonly number[]): void => {
+      const message: LeaseDiagnostic = { source: this.options.source, instance: leases.instance, slots };
+      OUTBOX_CHANNELS[name].publish(message);
+    };
+    const leases = new SlotLeases(
+      this.leaseStore,
+      { slotCount, leaseMs, isGuest },
+      {
+        clock: monotonicClock,
+        random: Math.random,
+        newInstance: uuidv7,
+        onGained: (slots) => {
+          tell('leaseGained', slots);
+          if (!isGuest) for (const relay of this.relays.values()) relay.wake(slots);
+        },
+        onLost: (slots) => tell('leaseLost', slots),
+        onResumed: () => this.wakeAll(),
+      },
+    );
+    return leases;
+  }
+
+  private async publishAt(relay: DestinationRelay, leases: SlotLeases, messageId: string): Promise<boolean> {
+    const outcome = await relay.publishUpTo(leases, messageId).catch((cause: unknown) => {
       throw publishFailed(messageId, relay.destination, cause);
     });
     if (outcome === 'refused') throw publishFailed(messageId, relay.destination, 'it was refused');
+    if (outcome === 'leased')
+      throw publishFailed(
+        messageId,
+        relay.destination,
+        'another instance relays its slot, and will publish it',
+      );
     return outcome === 'published';
+  }
+
+  private get relayOptions() {
+    return this.options.relay || RELAY_DEFAULTS;
   }
 
   /** Made on first use, when the transports are loaded. */
   private get relays(): ReadonlyMap<string, DestinationRelay> {
     if (this.#relays.size === 0) {
-      const options = this.options.relay || RELAY_DEFAULTS;
-      this.#relays = new Map(
-        this.transports.names.map((name) => [
-          name,
-          new DestinationRelay(name, this.transports.get(name), this.store, options, Math.random),
-        ]),
-      );
+      this.#relays = new Map(this.transports.names.map((name) => [name, this.relayTo(name)]));
     }
     return this.#relays;
+  }
+
+  private relayTo(destination: string): DestinationRelay {
+    return new DestinationRelay({
+      destination,
+      source: this.options.source,
+      transport: this.transports.get(destination),
+      store: this.store,
+      archive: this.options.housekeeping.archiveRetentionMs === false ? undefined : this.archive,
+      options: this.relayOptions,
+      slotCount: this.options.slots,
+      random: Math.random,
+      clock: monotonicClock,
+    });
   }
 }
 

@@ -23,6 +23,19 @@ export interface RelayOptions {
    */
   maxAttempts?: number;
   /**
+   * How long a statement of the relay may take, in milliseconds; after that the database counts as down. It may still have
+   * its effect.
+   * @defaultValue 30000
+   */
+  storeTimeoutMs?: number;
+  /**
+   * How long a relay instance that died keeps its slots, in milliseconds: then the others take them over. Less is a
+   * faster takeover, and more statements (about three in a tenth of it). A process that is frozen for longer publishes nothing any more
+   * when it wakes up.
+   * @defaultValue 10000
+   */
+  leaseMs?: number;
+  /**
    * The first wait after a failure, in milliseconds. It doubles with each further one, up to `maxBackoffMs`, and a
    * random part of it is waited (full jitter,
    * https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
@@ -50,6 +63,8 @@ export const RELAY_DEFAULTS: ResolvedRelayOptions = {
   cron: '* * * * * *',
   batchSize: 500,
   publishTimeoutMs: 30_000,
+  storeTimeoutMs: 30_000,
+  leaseMs: 10_000,
   maxAttempts: 10,
   minBackoffMs: 100,
   maxBackoffMs: 5_000,

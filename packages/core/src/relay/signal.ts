@@ -1,22 +1,26 @@
+import type { RelayClock } from './relay-clock.js';
+
 /** Wakes one waiter. A signal that comes while nobody waits is kept, once. */
 export class Signal {
   #isSet = false;
   #wake: (() => void) | undefined;
+
+  constructor(private readonly clock: RelayClock) {}
 
   set(): void {
     this.#isSet = true;
     this.#wake?.();
   }
 
-  /** Resolves at the next signal, or after `limitMs` milliseconds when given. */
-  async wait(limitMs?: number): Promise<void> {
+  /** Resolves at the next signal, or after `limitMs` milliseconds. */
+  async wait(limitMs: number): Promise<void> {
     if (!this.#isSet) {
-      let timer: NodeJS.Timeout | undefined;
+      let cancel: (() => void) | undefined;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
-        if (limitMs !== undefined) timer = setTimeout(resolve, limitMs);
+        cancel = this.clock.setTimer(resolve, limitMs);
       });
-      clearTimeout(timer);
+      cancel?.();
       this.#wake = undefined;
     }
     this.#isSet = false;

@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
+import type { OutboxEntry } from '../outbox/outbox-entry.js';
 
-/** Called with the destinations that have new entries. */
-export type WakeUpListener = (destinations: Iterable<string>) => void;
+/** Called with entries that were committed just now. */
+export type WakeUpListener = (entries: readonly OutboxEntry[]) => void;
 
 /** Carries the news of a commit from the unit of work to the relay of the same process. */
 @Injectable()
@@ -12,7 +13,7 @@ export class WakeUp {
     this.#listener = listener;
   }
 
-  signal(destinations: Iterable<string>): void {
-    this.#listener?.(destinations);
+  signal(entries: readonly OutboxEntry[]): void {
+    this.#listener?.(entries);
   }
 }

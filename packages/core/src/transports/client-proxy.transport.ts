@@ -3,7 +3,7 @@ import { lastValueFrom } from 'rxjs';
 import type { Message } from '../messages/message.js';
 import { publishInLanes } from './lanes.js';
 import { closeInTime, withTimeLimit } from './time-limit.js';
-import { PUBLISHED, Transport, type PublishResult } from './transport.js';
+import { PUBLISHED, Transport, type PublishOptions, type PublishResult } from './transport.js';
 
 /**
  * What is emitted on transports that have neither headers nor keys of their own (TCP, Redis, NATS, MQTT, custom ones):
@@ -37,8 +37,8 @@ export class ClientProxyTransport extends Transport {
     super();
   }
 
-  publish(messages: readonly Message[]): Promise<PublishResult[]> {
-    return publishInLanes(messages, async (message) => {
+  publish(messages: readonly Message[], options?: PublishOptions): Promise<PublishResult[]> {
+    const publishOne = async (message: Message): Promise<PublishResult> => {
       let envelope: Envelope;
       try {
         envelope = toEnvelope(message);
@@ -56,7 +56,8 @@ export class ClientProxyTransport extends Transport {
         if (blamesMessage(error)) return { status: 'refused', error, permanent: true };
         return { status: 'unavailable', error };
       }
-    });
+    };
+    return publishInLanes(messages, publishOne, options);
   }
 
   async close(): Promise<void> {

@@ -9,13 +9,25 @@ import { isObservable, lastValueFrom } from 'rxjs';
 import { toWireHeaders, type Message } from '../messages/message.js';
 import { publishInLanes } from './lanes.js';
 import { TimeoutError, withTimeLimit } from './time-limit.js';
-import { PUBLISHED, Transport, type PublishResult } from './transport.js';
+import { PUBLISHED, Transport, type PublishOptions, type PublishResult } from './transport.js';
 
 /** How many messages are handled at the same time; a database may well do one after another. */
 const MAX_LANES = 16;
 
 /** What `@Ctx()` gives a controller on the in-memory transport. */
 export class InMemoryContext extends BaseRpcContext<[InMemoryMessage]> {
+  #failure: { error: unknown } | undefined;
+
+  /** Why the message was not handled, past Nest's exception filter, which makes an error of its own of it. @internal */
+  get failure(): { error: unknown } | undefined {
+    return this.#failure;
+  }
+
+  /** @internal */
+  fail(error: unknown): void {
+    this.#failure = { error };
+  }
+
   getMessage(): InMemoryMessage {
     return this.args[0];
   }
@@ -60,8 +72,8 @@ export class InMemoryTransport extends Transport {
     return new InMemoryServer(this.#servers);
   }
 
-  publish(messages: readonly Message[]): Promise<PublishResult[]> {
-    return publishInLanes(messages, (message) => this.publishOne(message), MAX_LANES);
+  publish(messages: readonly Message[], options?: PublishOptions): Promise<PublishResult[]> {
+    return publishInLanes(messages, (message) => this.publishOne(message), options, MAX_LANES);
   }
 
   async close(): Promise<void> {}
@@ -137,8 +149,12 @@ class InMemoryServer extends Server implements CustomTransportStrategy {
     message: InMemoryMessage,
     context: InMemoryContext,
   ): Promise<void> {
-    const result: unknown = await handler(parse(message.value), context);
-    if (isObservable(result)) await lastValueFrom(result, { defaultValue: undefined });
+    try {
+      const result: unknown = await handler(parse(message.value), context);
+      if (isObservable(result)) await lastValueFrom(result, { defaultValue: undefined });
+    } catch (error) {
+      throw context.failure ? context.failure.error : error;
+    }
   }
 }
 

@@ -2,7 +2,20 @@ import type { ClientKafka } from '@nestjs/microservices';
 import { lastValueFrom } from 'rxjs';
 import { toWireHeaders, type Message } from '../messages/message.js';
 import { closeInTime, withTimeLimit } from './time-limit.js';
-import { HELD, PUBLISHED, Transport, type PublishResult } from './transport.js';
+import {
+  HELD,
+  PUBLISHED,
+  Transport,
+  UNLIMITED,
+  type PublishOptions,
+  type PublishResult,
+} from './transport.js';
+
+/** What is known of a batch while it is being published. */
+interface PublishingState extends PublishOptions {
+  readonly results: Map<Message, PublishResult>;
+  readonly heldKeys: Set<string>;
+}
 
 /**
  * Publishes through Nest's `ClientKafka`: one produce request for all messages of a topic, with the entry's key, its
@@ -17,13 +30,18 @@ export class KafkaTransport extends Transport {
     super();
   }
 
-  async publish(messages: readonly Message[]): Promise<PublishResult[]> {
+  async publish(
+    messages: readonly Message[],
+    { mayStart }: PublishOptions = UNLIMITED,
+  ): Promise<PublishResult[]> {
     const results = new Map<Message, PublishResult>();
     const heldKeys = new Set<string>();
     for (const run of runsOf(messages)) {
       const topics = Map.groupBy(run, ({ topic }) => topic);
       await Promise.all(
-        [...topics].map(([topic, batch]) => this.publishToTopic(topic, batch, results, heldKeys)),
+        [...topics].map(([topic, batch]) =>
+          this.publishToTopic(topic, batch, { results, heldKeys, mayStart }),
+        ),
       );
     }
     return messages.map((message) => results.get(message) ?? HELD);
@@ -40,11 +58,16 @@ export class KafkaTransport extends Transport {
   private async publishToTopic(
     topic: string,
     batch: readonly Message[],
-    results: Map<Message, PublishResult>,
-    heldKeys: Set<string>,
+    state: PublishingState,
   ): Promise<void> {
+    const { results, heldKeys, mayStart } = state;
     const messages = batch.filter(({ key }) => !heldKeys.has(key));
     if (messages.length === 0) return;
+    if (!mayStart()) {
+      // It may say yes again to what follows, which must not overtake these.
+      for (const { key } of messages) heldKeys.add(key);
+      return;
+    }
     try {
       await this.send(topic, messages);
       for (const message of messages) results.set(message, PUBLISHED);
@@ -52,8 +75,8 @@ export class KafkaTransport extends Transport {
       const refusal = refusalOf(error);
       if (refusal && messages.length > 1) {
         const middle = messages.length >> 1;
-        await this.publishToTopic(topic, messages.slice(0, middle), results, heldKeys);
-        await this.publishToTopic(topic, messages.slice(middle), results, heldKeys);
+        await this.publishToTopic(topic, messages.slice(0, middle), state);
+        await this.publishToTopic(topic, messages.slice(middle), state);
         return;
       }
       for (const message of messages) {

@@ -1,5 +1,5 @@
 import type { Message } from '../messages/message.js';
-import { HELD, type PublishResult } from './transport.js';
+import { HELD, UNLIMITED, type PublishOptions, type PublishResult } from './transport.js';
 
 /**
  * Publishes messages one by one, those of different keys at the same time and those of one key in order: the next one
@@ -10,12 +10,14 @@ import { HELD, type PublishResult } from './transport.js';
 export async function publishInLanes(
   messages: readonly Message[],
   publishOne: (message: Message) => Promise<PublishResult>,
+  { mayStart }: PublishOptions = UNLIMITED,
   maxLanes = Infinity,
 ): Promise<PublishResult[]> {
   const lanes = [...Map.groupBy(messages.entries(), ([, { key }]) => key).values()];
   const results = new Array<PublishResult>(messages.length).fill(HELD);
   const publishLane = async (lane: readonly [number, Message][]): Promise<void> => {
     for (const [index, message] of lane) {
+      if (!mayStart()) return;
       const result = await publishOne(message);
       results[index] = result;
       if (result.status !== 'published') return;

@@ -3,7 +3,7 @@ import { messageOf } from '../cqrs-outbox.error.js';
 import { toWireHeaders, WIRE_HEADERS, type Message } from '../messages/message.js';
 import { publishInLanes } from './lanes.js';
 import { closeInTime, withTimeLimit } from './time-limit.js';
-import { PUBLISHED, Transport, type PublishResult } from './transport.js';
+import { PUBLISHED, Transport, type PublishOptions, type PublishResult } from './transport.js';
 
 /** The part of amqplib's confirm channel that we use: core depends on no broker client. */
 interface ConfirmChannel {
@@ -58,10 +58,10 @@ export class RabbitMqTransport extends Transport {
     super();
   }
 
-  async publish(messages: readonly Message[]): Promise<PublishResult[]> {
+  async publish(messages: readonly Message[], options?: PublishOptions): Promise<PublishResult[]> {
     try {
       const channel = await withTimeLimit(this.channel(), this.publishTimeoutMs, 'Connecting to RabbitMQ');
-      return await publishInLanes(messages, (message) => this.publishOne(channel, message));
+      return await publishInLanes(messages, (message) => this.publishOne(channel, message), options);
     } catch (error) {
       return messages.map(() => ({ status: 'unavailable', error }));
     }

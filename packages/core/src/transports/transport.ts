@@ -15,18 +15,32 @@ export type PublishResult =
   /** Not tried, since an earlier message of its key was not published. */
   | { readonly status: 'held'; readonly error?: undefined };
 
+/** How a batch is to be published. */
+export interface PublishOptions {
+  /**
+   * Whether something may still be sent: ask before each request to the broker, and leave the rest `held` when it says
+   * no. It says no when the relay's lease is about to run out and another instance may send the same messages.
+   */
+  readonly mayStart: () => boolean;
+}
+
 /** Port: publishes messages to one destination. */
 export abstract class Transport {
   /**
    * Publishes a batch and resolves with one result for each message, in the same order. Messages of one key are
    * published in the order given: when one of them is not, those after it are `held`. It does not reject for what a
    * result can say, and it settles in bounded time.
+   *
+   * @param options absent: there is nothing to ask
    */
-  abstract publish(messages: readonly Message[]): Promise<PublishResult[]>;
+  abstract publish(messages: readonly Message[], options?: PublishOptions): Promise<PublishResult[]>;
 
   /** Releases what the transport has opened itself. Called once, at shutdown. */
   abstract close(): Promise<void>;
 }
+
+/** Of a batch that is published without a lease. */
+export const UNLIMITED: PublishOptions = { mayStart: () => true };
 
 export const PUBLISHED: PublishResult = { status: 'published' };
 export const HELD: PublishResult = { status: 'held' };

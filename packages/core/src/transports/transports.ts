@@ -66,7 +66,9 @@ export class Transports {
   private create(option: TransportOption): Transport {
     if (option instanceof Transport) return option;
     if (isToken(option)) return this.fromToken(option);
-    const client = ClientProxyFactory.create(withProducerDefaults(option) as ClientOptions);
+    const client = ClientProxyFactory.create(
+      withProducerDefaults(option, this.publishTimeoutMs) as ClientOptions,
+    );
     return this.adapt(client, true);
   }
 
@@ -82,8 +84,12 @@ export class Transports {
     throw new Error(`the provider ${String(token)} is neither a ClientProxy nor a Transport`);
   }
 
+  private get publishTimeoutMs(): number {
+    return (this.options.relay || RELAY_DEFAULTS).publishTimeoutMs;
+  }
+
   private adapt(client: ClientProxy, ownsClient: boolean): Transport {
-    const { publishTimeoutMs } = this.options.relay || RELAY_DEFAULTS;
+    const { publishTimeoutMs } = this;
     if (client instanceof ClientKafka) return new KafkaTransport(client, publishTimeoutMs, ownsClient);
     if (client instanceof ClientRMQ) {
       // Protected in Nest; a client that comes by its token has its route nowhere else.
@@ -98,10 +104,23 @@ function isToken(option: TransportOption): option is InjectionToken {
   return typeof option !== 'object';
 }
 
-/** We only produce: without this, ClientKafka would join a consumer group for replies. */
+/** So often kafkajs sends a request again by itself. Longer outages are the relay's own matter. */
+const KAFKA_RETRIES = 3;
+
+/**
+ * We only produce: without `producerOnlyMode`, ClientKafka would join a consumer group for replies. And kafkajs must not
+ * go on with a batch that the relay has given up: it would arrive when the relay has long sent it again.
+ */
 function withProducerDefaults(
   option: ClientOptions | CustomClientOptions,
+  publishTimeoutMs: number,
 ): ClientOptions | CustomClientOptions {
   if (!('transport' in option) || option.transport !== NestTransport.KAFKA) return option;
-  return { ...option, options: { producerOnlyMode: true, ...option.options } };
+  const client = {
+    requestTimeout: Math.ceil(publishTimeoutMs / (KAFKA_RETRIES + 2)),
+    ...option.options?.client,
+    retry: { retries: KAFKA_RETRIES, initialRetryTime: 100, ...option.options?.client?.retry },
+  };
+  // Nest fills in the default broker when none is given, which its type does not know.
+  return { ...option, options: { producerOnlyMode: true, ...option.options, client } } as ClientOptions;
 }

@@ -35,11 +35,15 @@ export class CommitStep implements TransactionHooks {
     }
     if (pending.failure) throw new UnitOfWorkRolledBackError(pending.failure.cause);
     const entries = pending.takeEntries();
-    if (entries.length > 0) await transaction.insert(entries);
+    if (entries.length === 0) return;
+    const strictKeys = entries.filter(({ strictOrder }) => strictOrder).map(({ key }) => key);
+    // Before the ids are drawn, and nothing else is locked from here to the commit.
+    if (strictKeys.length > 0) await transaction.lockKeys([...new Set(strictKeys)]);
+    await transaction.insert(entries);
   }
 
   afterCommit(entries: readonly OutboxEntry[]): void {
-    this.wakeUp.signal(entries.map(({ destination }) => destination));
+    this.wakeUp.signal(entries);
   }
 
   collect(transaction: CommittingTransaction): void {

@@ -13,7 +13,12 @@ export interface CommittingTransaction {
   flush(): Promise<void>;
   /** False while the store is itself in the middle of a flush, so that domain events can't be handled now. */
   readonly canFlush: boolean;
-  /** Writes all entries with one multi-row INSERT, inside the transaction. */
+  /**
+   * Locks keys until the end of the transaction, in an order that is the same for all, so that two transactions that do
+   * so can't deadlock. Others that lock one of the keys wait.
+   */
+  lockKeys(keys: readonly string[]): Promise<void>;
+  /** Writes all entries with one multi-row INSERT (and delayed ones with another), inside the transaction. */
   insert(entries: readonly OutboxEntry[]): Promise<void>;
 }
 

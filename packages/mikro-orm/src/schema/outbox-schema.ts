@@ -1,57 +1,13 @@
-import { SCHEMA_VERSION } from './tables.js';
+import { outboxTables, type IndexDefinition, type TableDefinition } from './outbox-tables.js';
+import { KEY_LOCK_BUCKETS, SCHEMA_VERSION } from './schema-version.js';
+import { DIALECT_TYPES, type SqlDialect } from './sql-dialect.js';
 
-/** The databases that have a schema here. MariaDB has MySQL's. */
-export type SqlDialect = 'mysql' | 'postgresql' | 'sqlite';
-
-/** How the dialects call what they have in common. */
-interface DialectTypes {
-  readonly id: string;
-  readonly key: (length: number) => string;
-  readonly text: string;
-  readonly blob: string;
-  readonly smallint: string;
-  readonly int: string;
-  readonly bigint: string;
-  readonly tableOptions: string;
-}
-
-const TYPES: Readonly<Record<SqlDialect, DialectTypes>> = {
-  mysql: {
-    id: 'bigint unsigned not null auto_increment primary key',
-    key: (length) => `varchar(${length}) character set utf8mb4 collate utf8mb4_bin`,
-    text: 'longtext character set utf8mb4 collate utf8mb4_bin',
-    blob: 'longblob',
-    smallint: 'smallint',
-    int: 'int',
-    bigint: 'bigint',
-    tableOptions: ' engine = InnoDB default character set utf8mb4 collate utf8mb4_bin',
-  },
-  postgresql: {
-    id: 'bigserial primary key',
-    key: (length) => `varchar(${length})`,
-    text: 'text',
-    blob: 'bytea',
-    smallint: 'smallint',
-    int: 'int',
-    bigint: 'bigint',
-    tableOptions: '',
-  },
-  sqlite: {
-    // Without `autoincrement` SQLite gives the ids of deleted rows again, and a position would not be unique.
-    id: 'integer not null primary key autoincrement',
-    key: () => 'text',
-    text: 'text',
-    blob: 'blob',
-    smallint: 'integer',
-    int: 'integer',
-    bigint: 'bigint',
-    tableOptions: '',
-  },
-};
+export type { SqlDialect } from './sql-dialect.js';
 
 /**
  * The statements that create the tables of outbox and inbox, for a migration of yours. They leave existing tables
- * alone, and record the version that the boot check compares.
+ * alone, and record the version that the boot check compares. Tables of an older version are not changed by them: see
+ * {@link upgradeOutboxSchema}.
  *
  * @example
  * class CreateOutbox extends Migration {
@@ -59,77 +15,12 @@ const TYPES: Readonly<Record<SqlDialect, DialectTypes>> = {
  * }
  */
 export function outboxSchema(dialect: SqlDialect): string[] {
-  const { id, key, text, blob, smallint, int, bigint, tableOptions } = TYPES[dialect];
-  const entry = [
-    `message_id ${key(64)} not null`,
-    `destination ${key(64)} not null`,
-    `topic ${key(191)} not null`,
-    `message_key ${key(191)} not null`,
-    `name ${key(191)} not null`,
-    `version ${smallint} not null`,
-    `source ${key(191)} not null`,
-    `occurred_at ${bigint} not null`,
-    `correlation_id ${key(64)} not null`,
-    `causation_id ${key(64)} null`,
-    `content_type ${key(100)} not null`,
-    `headers ${text} not null`,
-    `payload ${blob} null`,
-  ];
-  const table = (name: string, ...columns: string[]): string =>
-    `create table if not exists ${name} (\n  ${columns.join(',\n  ')}\n)${tableOptions}`;
-  const outboxIndexes = [
-    { name: 'cqrs_outbox_message_destination', columns: 'message_id, destination', isUnique: true },
-    { name: 'cqrs_outbox_destination_id', columns: 'destination, id', isUnique: false },
-  ];
-  // MySQL alone has no `create index if not exists`, and it alone takes indexes inside of `create table`.
-  const isInline = dialect === 'mysql';
-  const inlineIndexes = outboxIndexes.map(
-    ({ name, columns, isUnique }) => `${isUnique ? 'unique ' : ''}key ${name} (${columns})`,
-  );
-  const indexStatements = outboxIndexes.map(
-    ({ name, columns, isUnique }) =>
-      `create ${isUnique ? 'unique ' : ''}index if not exists ${name} on cqrs_outbox (${columns})`,
-  );
   return [
-    table('cqrs_outbox', `id ${id}`, ...entry, ...(isInline ? inlineIndexes : [])),
-    ...(isInline ? [] : indexStatements),
-    table(
-      'cqrs_outbox_retry',
-      `destination ${key(64)} not null`,
-      `message_key ${key(191)} not null`,
-      `entry_id ${bigint} not null`,
-      `attempts ${int} not null`,
-      `retry_at ${bigint} not null`,
-      `last_error ${text} not null`,
-      'primary key (destination, message_key)',
-    ),
-    table(
-      'cqrs_outbox_dead_letter',
-      `id ${id}`,
-      ...entry,
-      `attempts ${int} not null`,
-      `last_error ${text} not null`,
-      `failed_at ${bigint} not null`,
-    ),
-    table(
-      'cqrs_inbox',
-      `message_id ${key(64)} not null`,
-      `handler ${key(191)} not null`,
-      `received_at ${bigint} not null`,
-      'primary key (message_id, handler)',
-    ),
-    table(
-      'cqrs_inbox_dead_letter',
-      `id ${id}`,
-      `message_id ${key(191)} null`,
-      `name ${key(191)} null`,
-      `coordinates ${text} not null`,
-      `reason ${text} not null`,
-      `headers ${text} not null`,
-      `payload ${blob} null`,
-      `rejected_at ${bigint} not null`,
-    ),
-    table('cqrs_outbox_schema', `version ${int} not null primary key`),
+    ...outboxTables(dialect).flatMap((table) => createTable(dialect, table)),
+    createTableOnly(dialect, 'cqrs_outbox_schema', [
+      `version ${DIALECT_TYPES[dialect].int} not null primary key`,
+    ]),
+    seedKeyLocks(dialect),
     `insert into cqrs_outbox_schema (version) select ${SCHEMA_VERSION} ` +
       `${dialect === 'mysql' ? 'from dual ' : ''}where not exists (select 1 from cqrs_outbox_schema)`,
   ];
@@ -139,10 +30,39 @@ export function outboxSchema(dialect: SqlDialect): string[] {
 export function dropOutboxSchema(): string[] {
   return [
     'cqrs_outbox_schema',
-    'cqrs_inbox_dead_letter',
-    'cqrs_inbox',
-    'cqrs_outbox_dead_letter',
-    'cqrs_outbox_retry',
-    'cqrs_outbox',
+    ...outboxTables('sqlite')
+      .map(({ name }) => name)
+      .reverse(),
   ].map((table) => `drop table if exists ${table}`);
+}
+
+function createTable(dialect: SqlDialect, { name, lines, indexes }: TableDefinition): string[] {
+  // MySQL alone has no `create index if not exists`, and it alone takes indexes inside of `create table`.
+  if (dialect === 'mysql')
+    return [createTableOnly(dialect, name, [...lines, ...indexes.map((index) => mysqlKey(index))])];
+  return [createTableOnly(dialect, name, lines), ...indexes.map((index) => createIndex(name, index))];
+}
+
+function createTableOnly(dialect: SqlDialect, name: string, lines: readonly string[]): string {
+  return `create table if not exists ${name} (\n  ${lines.join(',\n  ')}\n)${DIALECT_TYPES[dialect].tableOptions}`;
+}
+
+/** An index, as `create table` and `alter table add` take it in MySQL. */
+export function mysqlKey({ name, columns, isUnique = false }: IndexDefinition): string {
+  return `${isUnique ? 'unique ' : ''}key ${name} (${columns})`;
+}
+
+function createIndex(table: string, { name, columns, isUnique = false }: IndexDefinition): string {
+  return `create ${isUnique ? 'unique ' : ''}index if not exists ${name} on ${table} (${columns})`;
+}
+
+/** Fills in the rows of `cqrs_outbox_key_lock` that are missing. */
+export function seedKeyLocks(dialect: SqlDialect): string {
+  const digits = Array.from({ length: Math.sqrt(KEY_LOCK_BUCKETS) }, (_, digit) => `select ${digit} as n`);
+  const numbers = `(${digits.join(' union all ')})`;
+  return (
+    `insert ${dialect === 'mysql' ? 'ignore ' : ''}into cqrs_outbox_key_lock (bucket) ` +
+    `select a.n * ${digits.length} + b.n from ${numbers} a cross join ${numbers} b where true` +
+    (dialect === 'mysql' ? '' : ' on conflict do nothing')
+  );
 }

@@ -1,6 +1,6 @@
-import type { OutboxEntry, StoredEntry } from '@cqrs-outbox/core';
+import type { DeadLetterPolicy, OutboxEntry, StoredEntry } from '@cqrs-outbox/core';
 import type { Insertable, Selectable } from 'kysely';
-import type { OutboxTable } from '../schema/tables.js';
+import type { EntryColumns, OutboxTable } from '../schema/tables.js';
 
 /** A row of the outbox with what is remembered of its refusals. */
 export type FetchedRow = Selectable<OutboxTable> & { attempts: number | string | null };
@@ -20,6 +20,8 @@ export function toRow(entry: OutboxEntry): Insertable<OutboxTable> {
     content_type: entry.contentType,
     headers: JSON.stringify(entry.headers),
     payload: entry.payload,
+    dead_letter_policy: entry.deadLetterPolicy,
+    slot: entry.slot,
   };
 }
 
@@ -27,6 +29,22 @@ export function toEntry(row: FetchedRow): StoredEntry {
   return {
     position: String(row.id),
     attempts: Number(row.attempts ?? 0),
+    slot: row.slot,
+    ...toContent(row),
+  };
+}
+
+/** What the tables of entries have in common. A row that was edited by hand must not stop the others. */
+export function toContent(
+  row: Selectable<EntryColumns>,
+): Omit<StoredEntry, 'position' | 'attempts' | 'slot'> {
+  const headers = readHeaders(row.headers);
+  const occurredAt = new Date(Number(row.occurred_at));
+  const faults = [
+    ...(headers ? [] : ['its headers are no JSON object of texts']),
+    ...(Number.isNaN(occurredAt.getTime()) ? ['its time is none'] : []),
+  ];
+  return {
     id: row.message_id,
     destination: row.destination,
     topic: row.topic,
@@ -34,13 +52,35 @@ export function toEntry(row: FetchedRow): StoredEntry {
     name: row.name,
     version: row.version,
     source: row.source,
-    occurredAt: new Date(Number(row.occurred_at)),
+    occurredAt: Number.isNaN(occurredAt.getTime()) ? new Date(0) : occurredAt,
     correlationId: row.correlation_id,
     causationId: row.causation_id ?? undefined,
     contentType: row.content_type,
-    headers: JSON.parse(row.headers) as Record<string, string>,
+    headers: headers ?? {},
     payload: row.payload && Buffer.from(row.payload),
+    deadLetterPolicy: readPolicy(row.dead_letter_policy),
+    ...(faults.length > 0 ? { unreadable: `The row can't be read: ${faults.join(', ')}.` } : {}),
   };
+}
+
+function readPolicy(policy: string): DeadLetterPolicy {
+  return policy === 'park' ? 'park' : 'continue';
+}
+
+function readHeaders(json: string): Record<string, string> | undefined {
+  const headers = parse(json);
+  if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) return undefined;
+  const areTexts = Object.values(headers).every((value) => typeof value === 'string');
+  return areTexts ? (headers as Record<string, string>) : undefined;
+}
+
+/** Undefined for what is no JSON. */
+function parse(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Rows and bytes of one INSERT at most: MariaDB's packet has 16 MiB, and bytes take twice their size in it. */
@@ -48,18 +88,18 @@ const MAX_ROWS = 1_000;
 const MAX_BYTES = 4 * 1024 * 1024;
 
 /** Cuts entries into what one INSERT can hold, in order. As a rule that is all of them. */
-export function* inserts(entries: readonly OutboxEntry[]): Generator<Insertable<OutboxTable>[]> {
-  let rows: Insertable<OutboxTable>[] = [];
+export function* inserts(entries: readonly OutboxEntry[]): Generator<readonly OutboxEntry[]> {
+  let batch: OutboxEntry[] = [];
   let bytes = 0;
   for (const entry of entries) {
     const size = entry.payload?.length ?? 0;
-    if (rows.length > 0 && (rows.length === MAX_ROWS || bytes + size > MAX_BYTES)) {
-      yield rows;
-      rows = [];
+    if (batch.length > 0 && (batch.length === MAX_ROWS || bytes + size > MAX_BYTES)) {
+      yield batch;
+      batch = [];
       bytes = 0;
     }
-    rows.push(toRow(entry));
+    batch.push(entry);
     bytes += size;
   }
-  if (rows.length > 0) yield rows;
+  if (batch.length > 0) yield batch;
 }

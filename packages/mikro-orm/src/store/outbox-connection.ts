@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { CqrsOutboxError } from '@cqrs-outbox/core';
 import {
   DeadlockException,
   LockWaitTimeoutException,
@@ -12,7 +13,7 @@ import {
   SqlitePlatform,
 } from '@mikro-orm/sql';
 import { CompiledQuery, sql, type RawBuilder } from 'kysely';
-import type { SqlDialect } from '../schema/outbox-schema.js';
+import type { SqlDialect } from '../schema/sql-dialect.js';
 import type { OutboxDatabase, OutboxKysely, OutboxTransaction } from '../schema/tables.js';
 
 /** How often a statement is tried again that lost a deadlock or waited too long for a lock. */
@@ -53,22 +54,21 @@ export class OutboxConnection {
   }
 
   /** The database's clock, in milliseconds since 1970; not the time at which its transaction began. */
-  get now(): RawBuilder<number> {
+  get now(): RawBuilder<number | string> {
     switch (this.dialect) {
       case 'mysql':
-        return sql<number>`cast(unix_timestamp(sysdate(3)) * 1000 as signed)`;
+        return sql<number | string>`cast(unix_timestamp(sysdate(3)) * 1000 as signed)`;
       case 'postgresql':
-        return sql<number>`cast(extract(epoch from clock_timestamp()) * 1000 as bigint)`;
+        return sql<number | string>`cast(extract(epoch from clock_timestamp()) * 1000 as bigint)`;
       case 'sqlite':
-        return sql<number>`cast(unixepoch('subsec') * 1000 as integer)`;
+        return sql<number | string>`cast(unixepoch('subsec') * 1000 as integer)`;
     }
   }
 
-  /** MikroORM's typed exception for a driver's error. */
+  /** MikroORM's typed exception for a driver's error; our own errors stay as they are. */
   convert(error: unknown): unknown {
-    return error instanceof Error
-      ? this.em.getPlatform().getExceptionConverter().convertException(error)
-      : error;
+    if (!(error instanceof Error) || error instanceof CqrsOutboxError) return error;
+    return this.em.getPlatform().getExceptionConverter().convertException(error);
   }
 
   /** Runs a statement or transaction that can be repeated, again when it was the victim of a lock. */
@@ -79,9 +79,7 @@ export class OutboxConnection {
         return await work(client);
       } catch (error) {
         const exception = this.convert(error);
-        const isLocked =
-          exception instanceof DeadlockException || exception instanceof LockWaitTimeoutException;
-        if (!isLocked || attempt > MAX_LOCK_RETRIES) throw exception;
+        if (!isLockVictim(exception) || attempt > MAX_LOCK_RETRIES) throw exception;
         await delay(Math.random() * LOCK_RETRY_MS * attempt);
       }
     }
@@ -92,4 +90,14 @@ export class OutboxConnection {
     if (connection instanceof AbstractSqlConnection) return connection;
     throw new TypeError('MikroOrmOutbox needs an SQL driver.');
   }
+}
+
+/**
+ * MikroORM's exceptions cover MySQL's 1213 and 1205, PostgreSQL's 40001 and 40P01, and SQLite's `database is locked`;
+ * PostgreSQL's `lock_timeout` and SQLite's other kinds of SQLITE_BUSY and SQLITE_LOCKED are told by their codes.
+ */
+function isLockVictim(error: unknown): boolean {
+  if (error instanceof DeadlockException || error instanceof LockWaitTimeoutException) return true;
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' && (code === '55P03' || /^SQLITE_(BUSY|LOCKED)/.test(code));
 }

@@ -11,9 +11,10 @@ import type {
   FlushEventArgs,
   TransactionEventArgs as MikroOrmTransactionEventArgs,
 } from '@mikro-orm/core';
-import { inserts } from '../store/entry-rows.js';
 import type { OutboxConnection } from '../store/outbox-connection.js';
+import { insertEntries } from './insert-entries.js';
 import { KnownAggregates } from './known-aggregates.js';
+import { lockKeys } from './lock-keys.js';
 import type { TransactionLedger } from './transaction-ledger.js';
 
 /** MikroORM types the driver's transaction as `any`. */
@@ -94,13 +95,13 @@ export class OutboxSubscriber implements EventSubscriber {
       run: (work) => TransactionContext.create(em, work),
       flush: () => em.flush(),
       canFlush: !this.#flushing.has(em),
+      lockKeys: (keys) => lockKeys(this.connection.asTransaction(transaction), this.connection.dialect, keys),
       insert: (entries) => this.insert(transaction, entries),
     };
   }
 
   private async insert(transaction: object, entries: readonly OutboxEntry[]): Promise<void> {
-    const client = this.connection.asTransaction(transaction);
-    for (const rows of inserts(entries)) await client.insertInto('cqrs_outbox').values(rows).execute();
+    await insertEntries(this.connection.asTransaction(transaction), entries);
     this.ledger.recordInserted(transaction, entries);
   }
 }

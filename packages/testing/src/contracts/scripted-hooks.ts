@@ -7,7 +7,7 @@ import {
   type StoredEntry,
   type TransactionHooks,
 } from '@cqrs-outbox/core';
-import { SAMPLE_DESTINATION, sampleEntry } from './sample-message.js';
+import { SAMPLE_DESTINATION, SAMPLE_SLOT_COUNT, SAMPLE_SLOTS, sampleEntry } from './sample-message.js';
 import type { StoreFixture } from './store-harness.js';
 
 /** What the suites' aggregates record. */
@@ -54,7 +54,7 @@ export function labelled(label: string, given: Partial<OutboxEntry> = {}): Outbo
   return sampleEntry({ key: 'key', payload: Buffer.from(label), contentType: 'text/plain', ...given });
 }
 
-export function labelOf({ payload }: OutboxEntry): string {
+export function labelOf({ payload }: Pick<OutboxEntry, 'payload'>): string {
   return payload?.toString() ?? 'tombstone';
 }
 
@@ -70,9 +70,15 @@ export function commit(fixture: StoreFixture, ...entries: (OutboxEntry | string)
   return fixture.unitOfWork.runInTransaction(async () => append(fixture, ...entries));
 }
 
-/** What the relay would get now. */
-export function fetchAll({ outbox }: StoreFixture, destination = SAMPLE_DESTINATION): Promise<StoredEntry[]> {
-  return outbox.fetch({ destination, except: [], limit: 10_000 });
+/** What the relay would get now, if it had all slots. */
+export async function fetchAll(
+  { outbox }: StoreFixture,
+  destination = SAMPLE_DESTINATION,
+): Promise<readonly StoredEntry[]> {
+  const selection = { destination, slots: SAMPLE_SLOTS, slotCount: SAMPLE_SLOT_COUNT, limitPerSlot: 10_000 };
+  const { entries, hasMisplaced } = await outbox.fetch(selection);
+  assert.equal(hasMisplaced, false, 'there are entries without a slot of this count');
+  return entries;
 }
 
 export async function fetchLabels(fixture: StoreFixture, destination?: string): Promise<string[]> {
@@ -84,4 +90,11 @@ export async function fetchFirst(fixture: StoreFixture): Promise<StoredEntry> {
   const [first] = await fetchAll(fixture);
   assert.ok(first, 'there is no entry');
   return first;
+}
+
+/** The entry with this label, out of those that the relay would get now. */
+export async function fetchOne(fixture: StoreFixture, label: string): Promise<StoredEntry> {
+  const found = (await fetchAll(fixture)).find((entry) => labelOf(entry) === label);
+  assert.ok(found, `${label} can't be fetched`);
+  return found;
 }

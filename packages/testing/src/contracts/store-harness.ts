@@ -1,9 +1,13 @@
 import type {
   AggregateRoot,
   AnyEvent,
+  ArchiveStore,
+  DeadLetterStore,
   InboxStore,
+  LeaseStore,
   OutboxStore,
   RejectedMessage,
+  StatusStore,
   UnitOfWork,
 } from '@cqrs-outbox/core';
 
@@ -26,11 +30,24 @@ export interface StoreAbilities {
 export interface StoreFixture {
   readonly unitOfWork: UnitOfWork;
   readonly outbox: OutboxStore;
+  readonly leases: LeaseStore;
+  readonly deadLetters: DeadLetterStore;
+  readonly archive: ArchiveStore;
+  readonly status: StatusStore;
   readonly inbox: InboxStore;
-  /** Empties all tables, between two tests; without it, the store is closed and another one opened. */
+  /** Empties all tables (slots and instances too), between two tests; without it, the store is closed and another one opened. */
   readonly clear?: () => Promise<void>;
-  /** Makes parked keys due as if so much time had passed, without waiting for it. */
+  /** The time by the clock of the store, as `availableAt` is compared to it, in milliseconds since 1970. */
+  now(): Promise<number>;
+  /**
+   * Ages all that is there, as if so much time had passed, without waiting for it: retries, delayed entries, instances,
+   * inbox rows, archived entries, dead letters. A negative number makes all of it younger, as a clock that is set back.
+   */
   passTime(ms: number): Promise<void>;
+  /** Deletes the row of a slot, as somebody may by hand. */
+  deleteSlot(slot: number): Promise<void>;
+  /** Damages the row of an entry (of its headers, say) so that it can't be read as one; absent where that can't happen. */
+  readonly damage?: (messageId: string, destination: string) => Promise<void>;
   /** Runs `work` in a savepoint of the current transaction. */
   savepoint<T>(work: () => Promise<T>): Promise<T>;
   /** Runs `work` in a transaction as a user opens it, past the unit of work, where there is such a way. */
@@ -41,8 +58,6 @@ export interface StoreFixture {
   load(id: string): Promise<SampleAggregate | undefined>;
   /** Adds 1 to a stored aggregate's value with one statement in the current transaction. @returns the new value */
   increment(id: string): Promise<number>;
-  /** The dead letters of the outbox, oldest first. */
-  deadLetters(): Promise<StoredDeadLetter[]>;
   /** The messages that the inbox has set aside, oldest first. */
   rejected(): Promise<RejectedMessage[]>;
   /** Removes all that `open` has made. */
@@ -56,13 +71,4 @@ export interface SampleAggregate extends AggregateRoot {
   value: number;
   /** Calls `record`. */
   happen(event: AnyEvent): void;
-}
-
-/** A dead letter of the outbox. */
-export interface StoredDeadLetter {
-  readonly messageId: string;
-  readonly destination: string;
-  readonly payload: Buffer | null;
-  readonly attempts: number;
-  readonly error: string;
 }

@@ -3,6 +3,7 @@ import type { TransportFixture, TransportHarness } from './transport-harness.js'
 import { contentTests } from './transport/content.js';
 import { orderTests } from './transport/order.js';
 import { outageTests } from './transport/outage.js';
+import { stoppingTests } from './transport/stopping.js';
 
 /** What every `Transport` promises. */
 export function transportContract(harness: TransportHarness, runner: TestFunctions): void {
@@ -23,6 +24,7 @@ export function transportContract(harness: TransportHarness, runner: TestFunctio
     });
     contentTests((name, body) => runner.it(name, () => body(opened())), harness);
     orderTests((name, body) => runner.it(name, () => body(opened())));
+    stoppingTests((name, body) => runner.it(name, () => body(opened())));
     if (harness.openAt) outageTests(harness, harness.openAt, runner);
   });
 }

@@ -3,7 +3,7 @@ import { storeSuite } from './store-suite.js';
 import type { TestFunctions } from './test-functions.js';
 import { aggregateTests } from './unit-of-work/aggregates.js';
 import { commitTests } from './unit-of-work/commits.js';
-import { concurrencyTests, orderingTests } from './unit-of-work/concurrency.js';
+import { concurrencyTests, keyLockTests, orderingTests } from './unit-of-work/concurrency.js';
 import { contextTests } from './unit-of-work/contexts.js';
 import { savepointTests } from './unit-of-work/savepoints.js';
 
@@ -14,7 +14,10 @@ export function unitOfWorkContract(harness: StoreHarness, runner: TestFunctions)
     savepointTests(test);
     aggregateTests(test);
     contextTests(test);
-    if (harness.can.openTransactionsAtOnce) concurrencyTests(test);
+    if (harness.can.openTransactionsAtOnce) {
+      concurrencyTests(test);
+      keyLockTests(test);
+    }
     if (harness.can.lockRows) orderingTests(test);
   });
 }

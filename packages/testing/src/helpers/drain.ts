@@ -5,11 +5,13 @@ import { InMemoryOutboxStore } from '../store/in-memory-outbox-store.js';
 
 /**
  * Runs the relay until nothing is left in the outbox: entries that handlers append meanwhile included, and those that
- * wait for a retry too, for which the application's {@link TestClock} is advanced ({@link InMemoryStore} has one).
+ * wait for a retry, or are delayed, too, for which the application's {@link TestClock} is advanced ({@link InMemoryStore}
+ * has one).
  *
  * @returns what was done in all, by destination
  * @throws AggregateError when a destination can't be reached, see {@link OutboxRelay.runOnce}
- * @throws Error when entries wait for a retry whose time does not come, since the store's clock is a real one
+ * @throws Error when entries wait for a time that does not come, since the store's clock is a real one, or for a dead
+ *   letter that parks their key
  */
 export async function drain(app: INestApplicationContext): Promise<Record<string, RelayReport>> {
   const relay = app.get(OutboxRelay, { strict: false });
@@ -22,9 +24,10 @@ export async function drain(app: INestApplicationContext): Promise<Record<string
     const left = await waiting(app, Object.keys(reports));
     if (left.length === 0) return total;
     if (Object.values(reports).some(hasMoved)) idlePasses = 0;
-    else if (!advanceToNextRetry(app) && ++idlePasses > 1) {
+    else if (!advanceToNextDue(app) && ++idlePasses > 1) {
       throw new Error(
-        `Entries wait for a retry that is not due (${left.join(', ')}): let time pass, and drain again.`,
+        `Entries wait for a time that is not due, or for a dead letter that parks their key (${left.join(', ')}): ` +
+          `let time pass, or requeue or discard the dead letter, and drain again.`,
       );
     }
   }
@@ -38,14 +41,14 @@ async function waiting(app: INestApplicationContext, destinations: readonly stri
   );
 }
 
-/** @returns whether there was a clock to advance and a retry that it was advanced to */
-function advanceToNextRetry(app: INestApplicationContext): boolean {
+/** @returns whether there was a clock to advance, and a retry or a delayed entry that it was advanced to */
+function advanceToNextDue(app: INestApplicationContext): boolean {
   const store = app.get(OutboxStore, { strict: false });
   if (!(store instanceof InMemoryOutboxStore)) return false;
-  const retryAt = store.nextRetryAt();
+  const dueAt = store.nextDueAt();
   const clock = testClockOf(app);
-  if (retryAt === undefined || !clock) return false;
-  const waitMs = retryAt - clock.now();
+  if (dueAt === undefined || !clock) return false;
+  const waitMs = dueAt - clock.now();
   if (waitMs > 0) clock.advance(waitMs);
   return waitMs > 0;
 }

@@ -1,15 +1,39 @@
-import { InboxStore, OutboxStore, UnitOfWork } from '@cqrs-outbox/core';
-import { Module, type DynamicModule, type ModuleMetadata } from '@nestjs/common';
+import {
+  ArchiveStore,
+  DeadLetterStore,
+  InboxStore,
+  LeaseStore,
+  OutboxStore,
+  StatusStore,
+  UnitOfWork,
+} from '@cqrs-outbox/core';
+import { Module, type DynamicModule, type ModuleMetadata, type Provider, type Type } from '@nestjs/common';
 import { TestClock, type Clock } from '../clock/clock.js';
+import { InMemoryArchiveStore } from './in-memory-archive-store.js';
 import { InMemoryDatabase } from './in-memory-database.js';
+import { InMemoryDeadLetterStore } from './in-memory-dead-letter-store.js';
 import { InMemoryInboxStore } from './in-memory-inbox-store.js';
+import { InMemoryLeaseStore } from './in-memory-lease-store.js';
 import { InMemoryOutboxStore } from './in-memory-outbox-store.js';
+import { InMemoryStatusStore } from './in-memory-status-store.js';
 import { InMemoryUnitOfWork } from './in-memory-unit-of-work.js';
+
+/** Each port, and the class behind it, by which tests ask for what is more than the port. */
+const PORTS = [
+  [UnitOfWork, InMemoryUnitOfWork],
+  [OutboxStore, InMemoryOutboxStore],
+  [LeaseStore, InMemoryLeaseStore],
+  [DeadLetterStore, InMemoryDeadLetterStore],
+  [ArchiveStore, InMemoryArchiveStore],
+  [StatusStore, InMemoryStatusStore],
+  [InboxStore, InMemoryInboxStore],
+] as const;
 
 /**
  * The store of `CqrsOutboxModule` without any database, for tests. Each application has its own; nothing outlives it.
  *
- * Retries are due by the application's {@link TestClock}, which stands still: advance it, or let {@link drain} do so.
+ * Retries, delayed entries and leases go by the application's {@link TestClock}, which stands still: advance it, or let
+ * {@link drain} do so.
  *
  * @example
  * CqrsOutboxModule.forRoot({ store: InMemoryStore, transport, source: 'test' })
@@ -43,34 +67,28 @@ function storeWith(given: Clock | undefined): ModuleMetadata {
   return {
     providers: [
       ...clocks,
-      {
-        provide: InMemoryUnitOfWork,
-        useFactory: (database: InMemoryDatabase) => new InMemoryUnitOfWork(database),
-        inject: [InMemoryDatabase],
-      },
-      {
-        provide: InMemoryOutboxStore,
-        useFactory: (database: InMemoryDatabase) => new InMemoryOutboxStore(database),
-        inject: [InMemoryDatabase],
-      },
+      onDatabase(InMemoryUnitOfWork),
+      onDatabase(InMemoryOutboxStore),
+      onDatabase(InMemoryLeaseStore),
+      onDatabase(InMemoryDeadLetterStore),
+      onDatabase(InMemoryArchiveStore),
+      onDatabase(InMemoryStatusStore),
       {
         provide: InMemoryInboxStore,
         useFactory: (database: InMemoryDatabase, unitOfWork: InMemoryUnitOfWork) =>
           new InMemoryInboxStore(database, unitOfWork),
         inject: [InMemoryDatabase, InMemoryUnitOfWork],
       },
-      { provide: UnitOfWork, useExisting: InMemoryUnitOfWork },
-      { provide: OutboxStore, useExisting: InMemoryOutboxStore },
-      { provide: InboxStore, useExisting: InMemoryInboxStore },
+      ...PORTS.map(([port, adapter]) => ({ provide: port, useExisting: adapter })),
     ],
-    exports: [
-      UnitOfWork,
-      OutboxStore,
-      InboxStore,
-      InMemoryUnitOfWork,
-      InMemoryOutboxStore,
-      InMemoryInboxStore,
-      ...(given ? [] : [TestClock]),
-    ],
+    exports: [...PORTS.flat(), ...(given ? [] : [TestClock])],
+  };
+}
+
+function onDatabase(store: new (database: InMemoryDatabase) => unknown): Provider {
+  return {
+    provide: store as Type,
+    useFactory: (database: InMemoryDatabase) => new store(database),
+    inject: [InMemoryDatabase],
   };
 }

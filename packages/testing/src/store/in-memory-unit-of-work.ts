@@ -22,7 +22,7 @@ interface OpenContext extends Context {
 /**
  * Transactions in memory, found again by the asynchronous call that they belong to. Outbox entries and inbox rows of
  * theirs commit or vanish with them. There are no row locks: transactions that change the same data at the same time
- * don't wait for each other.
+ * don't wait for each other. Only those do that lock the same key, as events with `strictOrder` have them do.
  *
  *   outermost:  begin ... hooks.beforeCommit -> commit -> hooks.afterCommit
  *   savepoint:  hooks.collect, begin ... hooks.collect, released: its events go to the transaction around it
@@ -155,7 +155,19 @@ export class InMemoryUnitOfWork extends UnitOfWork {
       // Without an ORM there are no changes that wait to be written.
       flush: async () => undefined,
       canFlush: true,
+      lockKeys: (keys) => this.lockKeys(keys, transaction.outermost),
       insert: async (entries) => void transaction.outermost.inserted.push(...entries),
     };
+  }
+
+  private async lockKeys(keys: readonly string[], transaction: InMemoryTransaction): Promise<void> {
+    const { keyLocks } = this.database;
+    for (const key of [...new Set(keys)].sort()) {
+      for (let owner = keyLocks.get(key); owner?.isOpen && owner !== transaction; owner = keyLocks.get(key))
+        await owner.ended;
+      if (keyLocks.get(key) === transaction) continue;
+      keyLocks.set(key, transaction);
+      void transaction.ended.then(() => keyLocks.get(key) === transaction && keyLocks.delete(key));
+    }
   }
 }

@@ -1,4 +1,4 @@
-import { Transport, type Message, type PublishResult } from '@cqrs-outbox/core';
+import { Transport, type Message, type PublishOptions, type PublishResult } from '@cqrs-outbox/core';
 
 /** Which messages fail. */
 export interface FaultyMessages {
@@ -75,12 +75,13 @@ export class RecordingTransport extends Transport {
     this.#attempted.length = 0;
   }
 
-  async publish(messages: readonly Message[]): Promise<PublishResult[]> {
+  async publish(messages: readonly Message[], options?: PublishOptions): Promise<PublishResult[]> {
     const results = new Map<number, PublishResult>();
     const lanes = Map.groupBy(messages.entries(), ([, { key }]) => key);
     await Promise.all(
       [...lanes.values()].map(async (lane) => {
         for (const [index, message] of lane) {
+          if (options?.mayStart() === false) return;
           const result = await this.publishOne(message);
           results.set(index, result);
           if (result.status !== 'published') return;

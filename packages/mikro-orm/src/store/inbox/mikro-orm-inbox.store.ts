@@ -1,7 +1,9 @@
 import { DuplicateMessageError, InboxStore, type RejectedMessage } from '@cqrs-outbox/core';
 import { UniqueConstraintViolationException, type MikroORM } from '@mikro-orm/core';
-import type { OutboxConnection } from './outbox-connection.js';
-import { printable } from './printable-text.js';
+import { sql } from 'kysely';
+import type { OutboxConnection } from '../outbox-connection.js';
+import { deleteInboxRows } from './delete-inbox-rows.js';
+import { printable } from '../printable-text.js';
 
 /** What is kept of a hostile message. */
 const MAX_TEXT_LENGTH = 2_000;
@@ -49,5 +51,20 @@ export class MikroOrmInboxStore extends InboxStore {
         rejected_at: this.connection.now,
       })
       .execute();
+  }
+
+  /** Reads which first, and deletes them by their keys: a handler that records a message meets no lock of it. */
+  async purge(retentionMs: number, limit: number): Promise<number> {
+    const { now, dialect } = this.connection;
+    return this.connection.withLockRetries(async (client) => {
+      const keys = await client
+        .selectFrom('cqrs_inbox')
+        .select(['message_id', 'handler'])
+        .where('received_at', '<', sql<number>`${now} - ${sql.lit(retentionMs)}`)
+        .orderBy('received_at')
+        .limit(limit)
+        .execute();
+      return keys.length === 0 ? 0 : deleteInboxRows(client, dialect, keys);
+    });
   }
 }

@@ -1,0 +1,115 @@
+import { Injectable } from '@nestjs/common';
+import { CqrsOutboxError } from '../cqrs-outbox.error.js';
+import { OutboxRelay } from '../relay/outbox-relay.js';
+import {
+  DeadLetterStore,
+  type DeadLetter,
+  type DeadLetterPage,
+  type DeadLetterSelection,
+} from './dead-letter-store.js';
+
+/** For lists that give no limit. */
+const DEFAULT_LIMIT = 100;
+const MAX_LIMIT = 1_000;
+const SELECTABLE = ['messageId', 'destination', 'key', 'name'] as const;
+
+/**
+ * What was given up, for a person to decide on: send it again, or drop it. Nothing but this, and a retention time that is
+ * asked for, deletes a dead letter. Each call works outside of the caller's transaction.
+ */
+@Injectable()
+export class DeadLetters {
+  constructor(
+    private readonly store: DeadLetterStore,
+    private readonly relay: OutboxRelay,
+  ) {}
+
+  /**
+   * Some of the dead letters, in the order in which they were given up.
+   *
+   * @param page by default the first 100 of all; at most 1,000 at a time, further ones with `after`
+   * @throws {@link CqrsOutboxError} with code `DEAD_LETTER_SELECTION` for a limit that is none, and a condition
+   *   that is no text
+   */
+  async list(page: Partial<DeadLetterPage> = {}): Promise<DeadLetter[]> {
+    const { limit = DEFAULT_LIMIT, after, ...selection } = page;
+    if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT)
+      throw invalidSelection(`limit is ${limit}, but must be an integer from 1 to ${MAX_LIMIT}`);
+    const part = checked(selection, SELECTABLE);
+    if (after === undefined) return this.store.list({ ...part, limit });
+    if (typeof after !== 'string' || !/^\d{1,18}$/.test(after))
+      throw invalidSelection(`after is ${JSON.stringify(after)}, which is no deadLetterId`);
+    return this.store.list({ ...part, limit, after });
+  }
+
+  /**
+   * Puts dead letters back into the outbox: one by its `messageId`, or all of a `key`, `name` or `destination`. Each keeps
+   * its message id and gets its old position, so that those of a key keep their order, and come before what waits of the key;
+   * what the key has published meanwhile stays before them. Attempts count from 0 again.
+   *
+   * @returns how many
+   * @throws {@link CqrsOutboxError} with code `DEAD_LETTER_NOT_FOUND` when there is none with the given `messageId`: it was
+   *   requeued or discarded already. With code `DEAD_LETTER_SELECTION` when nothing is selected; {@link requeueAll} is for all.
+   */
+  async requeue(selection: DeadLetterSelection): Promise<number> {
+    const count = await this.repeat(selection, (part) => this.store.requeue(part));
+    this.relay.wakeAll();
+    return count;
+  }
+
+  /** Puts all dead letters back into the outbox. @returns how many */
+  async requeueAll(): Promise<number> {
+    const count = await drained(() => this.store.requeue({}));
+    this.relay.wakeAll();
+    return count;
+  }
+
+  /**
+   * Deletes dead letters, which are then lost. Keys that they parked go on without them.
+   *
+   * @returns how many
+   * @throws {@link CqrsOutboxError} as {@link requeue} does
+   */
+  async discard(selection: DeadLetterSelection): Promise<number> {
+    const count = await this.repeat(selection, (part) => this.store.discard(part));
+    this.relay.wakeAll();
+    return count;
+  }
+
+  private async repeat(
+    selection: DeadLetterSelection,
+    work: (selection: DeadLetterSelection) => Promise<number>,
+  ): Promise<number> {
+    const part = checked(selection, SELECTABLE);
+    if (Object.keys(part).length === 0)
+      throw invalidSelection(`give at least one of ${SELECTABLE.join(', ')}; nothing selects nothing here`);
+    const count = await drained(() => work(part));
+    if (count > 0 || part.messageId === undefined) return count;
+    throw new CqrsOutboxError(
+      'DEAD_LETTER_NOT_FOUND',
+      `There is no dead letter of message ${part.messageId}: it was requeued or discarded already, or the id is wrong.`,
+    );
+  }
+}
+
+/** A condition that somebody forgot to fill in, or that is null in a request's body, must not select everything. */
+function checked<T extends object>(given: T, known: readonly string[]): T {
+  for (const [name, value] of Object.entries(given)) {
+    if (!known.includes(name))
+      throw invalidSelection(`${name} is no condition; known are ${known.join(', ')}`);
+    if (typeof value !== 'string') throw invalidSelection(`${name} is ${String(value)}, but must be a text`);
+  }
+  return given;
+}
+
+async function drained(work: () => Promise<number>): Promise<number> {
+  for (let total = 0; ;) {
+    const count = await work();
+    if (count === 0) return total;
+    total += count;
+  }
+}
+
+function invalidSelection(why: string): CqrsOutboxError {
+  return new CqrsOutboxError('DEAD_LETTER_SELECTION', `The dead letters can't be selected: ${why}.`);
+}

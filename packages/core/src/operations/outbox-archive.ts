@@ -1,0 +1,43 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { CqrsOutboxError } from '../cqrs-outbox.error.js';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
+import { OutboxRelay } from '../relay/outbox-relay.js';
+import { ArchiveStore, type ArchiveSelection } from './archive-store.js';
+
+/** The published entries that are kept, with `housekeeping: { archiveRetentionMs }`. */
+@Injectable()
+export class OutboxArchive {
+  constructor(
+    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+    private readonly store: ArchiveStore,
+    private readonly relay: OutboxRelay,
+  ) {}
+
+  /**
+   * Publishes archived entries again, with the same message ids, in the order in which they were published first: for a
+   * consumer that has lost them. Inboxes that still know the ids skip them. They are appended to the outbox, behind what
+   * waits there, also while the relay runs; one that is still in the outbox is not appended a second time. When this is
+   * interrupted, what was appended until then is published.
+   *
+   * @param selection all conditions must hold; `from` and `to` are times of publishing, by the database's clock
+   * @returns how many were appended
+   * @throws {@link CqrsOutboxError} with code `ARCHIVE_OFF` when nothing is archived here
+   */
+  async replay(selection: ArchiveSelection): Promise<number> {
+    if (this.options.housekeeping.archiveRetentionMs === false) {
+      throw new CqrsOutboxError(
+        'ARCHIVE_OFF',
+        'Published entries are not kept: set housekeeping.archiveRetentionMs in forRoot.',
+      );
+    }
+    let total = 0;
+    let after: string | undefined;
+    do {
+      const { replayed, last } = await this.store.replay(selection, after);
+      total += replayed;
+      after = last;
+      if (replayed > 0) this.relay.wakeAll();
+    } while (after !== undefined);
+    return total;
+  }
+}

@@ -1,0 +1,84 @@
+import type { EntrySelection } from '@cqrs-outbox/core';
+import { sql, type RawBuilder } from 'kysely';
+import type { OutboxConnection } from '../outbox-connection.js';
+import { isBlocking } from './blocking-retries.js';
+import { OutboxIndex } from './outbox-index.js';
+
+type Sql = RawBuilder<unknown>;
+
+/** What makes up the query of entries. */
+export interface EntryParts {
+  /** Stands before the whole query. */
+  readonly prefix: Sql;
+  /** To be united. */
+  readonly parts: readonly Sql[];
+}
+
+/**
+ * The parts of the query of entries that respect retries: of a key that is held back only the refused entry may come,
+ * and not before its time. Each database gets the form that it can't but run entry by entry, in the order of the index.
+ *
+ * @param columns those of `o`
+ */
+export function partsWithRetries(
+  connection: OutboxConnection,
+  selection: EntrySelection,
+  columns: Sql,
+): EntryParts {
+  return connection.dialect === 'postgresql'
+    ? partsBesideRetries(connection, selection, columns)
+    : partsJoinedToRetries(connection, selection, columns);
+}
+
+function partsJoinedToRetries(
+  { now, dialect }: OutboxConnection,
+  { destination, slots, limitPerSlot }: EntrySelection,
+  columns: Sql,
+): EntryParts {
+  const index = new OutboxIndex(dialect);
+  const join = sql`
+    left join cqrs_outbox_retry r
+      on r.destination = o.destination and r.message_key = o.message_key and ${isBlocking}`;
+  const isFree = sql`(r.entry_id is null or (r.entry_id = o.id and ${isDue(now)}))`;
+  const parts = slots.map((slot) =>
+    index.part(
+      sql`select ${columns}, r.attempts`,
+      join,
+      sql`${index.at(destination, slot)} and ${isFree}`,
+      limitPerSlot,
+    ),
+  );
+  return { prefix: sql``, parts };
+}
+
+/** PostgreSQL takes the join above for so selective that it reads and sorts the whole slot. */
+function partsBesideRetries(
+  { now, dialect }: OutboxConnection,
+  { destination, slots, limitPerSlot }: EntrySelection,
+  columns: Sql,
+): EntryParts {
+  const index = new OutboxIndex(dialect);
+  const prefix = sql`with r as materialized (
+    select message_key, entry_id, attempts, retry_at from cqrs_outbox_retry r
+    where r.destination = ${destination} and ${isBlocking})`;
+  const due = sql`(
+    select ${columns}, r.attempts
+    from r join cqrs_outbox o on o.id = r.entry_id
+    where ${isDue(now)} and o.slot in (${sql.join(slots.map((slot) => sql.lit(slot)))})
+    order by o.id
+    limit ${sql.lit(limitPerSlot * slots.length)})`;
+  const free = slots.map((slot) =>
+    index.part(
+      sql`select ${columns}, 0 as attempts`,
+      sql``,
+      sql`${index.at(destination, slot)} and o.message_key not in (select message_key from r)`,
+      limitPerSlot,
+    ),
+  );
+  return { prefix, parts: [due, ...free] };
+}
+
+/** Null while the entry is in the outbox: it was about to become a dead letter when its relay crashed. */
+function isDue(now: RawBuilder<number | string>): Sql {
+  return sql`coalesce(r.retry_at, 0) <= ${now}`;
+}
