@@ -1,4 +1,4 @@
-// npm run bench -- [--only drain,latency,memory] [--database mariadb,postgres] [--runs N] [--json]
+// npm run bench -- --help
 
 // Sources are TypeScript without a build; `npm run bench` runs the Node of the devDependencies.
 if (!process.features.typescript) {

@@ -1,8 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import type { InsertedRow } from '../servers/outbox-database.ts';
+import { slotOf } from '@cqrs-outbox/core';
+import type { InsertedRow, OutboxDatabase } from '../servers/outbox-database.ts';
 
 const KEYS = 100;
 const PAYLOAD_BYTES = 300;
+/** The default of `forRoot({ slots })`. */
+export const SLOTS = 16;
+/** Rows of one transaction of {@link fill}; a multiple of the keys, so that they go on in turn. */
+const PORTION = 5_000;
 
 /** Rows as the outbox itself would have written them: {@link KEYS} keys in turn, a JSON payload. */
 export function backlog(size: number, topic: string): InsertedRow[] {
@@ -21,7 +26,16 @@ export function backlog(size: number, topic: string): InsertedRow[] {
     'application/json',
     '{}',
     payload,
+    slotOf(`key-${index % KEYS}`, SLOTS),
   ]);
+}
+
+/** Inserts a backlog in portions, so that this process stays small whatever the size. */
+export async function fill(database: OutboxDatabase, size: number, topic: string): Promise<void> {
+  for (let done = 0; done < size; done += PORTION) {
+    const commit = await database.insert(backlog(Math.min(PORTION, size - done), topic));
+    await commit();
+  }
 }
 
 /** In the form and order of a UUID version 7: its place in the unique index matters to the database. */

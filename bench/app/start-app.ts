@@ -19,6 +19,8 @@ export interface AppSettings {
   readonly transport: TransportOption;
   readonly providers?: Provider[];
   readonly subscribers?: EventSubscriber[];
+  /** @defaultValue a relay with all defaults */
+  readonly relay?: false;
   /** The last moment before the relay starts. */
   readonly onStartup?: () => void;
 }
@@ -34,7 +36,7 @@ type Options = Pick<
 
 /** What a user has: the module with the store and a broker, nothing tuned. */
 export function startApp(settings: AppSettings): Promise<INestApplicationContext> {
-  const { ormOptions, transport, providers = [], subscribers = [], onStartup } = settings;
+  const { ormOptions, transport, providers = [], subscribers = [], relay, onStartup } = settings;
   const imports = [
     MikroOrmModule.forRoot({ ...ormOptions, entities: [...outboxEntities], subscribers }),
     ScheduleModule.forRoot(),
@@ -42,6 +44,7 @@ export function startApp(settings: AppSettings): Promise<INestApplicationContext
       source: 'bench',
       store: MikroOrmOutbox,
       transport,
+      ...(relay === false && { relay }),
       onStartup: onStartup ? [onStartup] : [],
     }),
   ];

@@ -1,36 +1,64 @@
 import { parseArgs } from 'node:util';
 import { DATABASE_NAMES, type DatabaseName } from '../servers/outbox-database.ts';
 
-export const BENCHMARK_NAMES = ['drain', 'latency', 'memory'] as const;
+export const BENCHMARK_NAMES = ['drain', 'latency', 'memory', 'strict-order', 'relays', 'backlog'] as const;
 export type BenchmarkName = (typeof BENCHMARK_NAMES)[number];
+
+/** The others take minutes for each run, and only run when they are named. */
+const DEFAULT_NAMES: readonly BenchmarkName[] = ['drain', 'latency', 'memory', 'strict-order'];
+
+/** The tenth of a backlog must have several batches, or there is nothing to compare. */
+const MIN_ENTRIES = 50_000;
+
+export const HELP = `npm run bench -- [options]
+
+  --only NAMES        by comma, of ${BENCHMARK_NAMES.join(', ')};
+                      ${DEFAULT_NAMES.join(', ')} when left out
+  --database NAMES    by comma, of ${DATABASE_NAMES.join(', ')}; all when left out
+  --runs N            measured runs of each benchmark, 5 when left out
+  --entries N         the size of the backlog of --only backlog, 1000000 when left out
+  --json              prints JSON instead of a table
+  --help
+
+bench/README.md says what is measured.`;
 
 export interface BenchArguments {
   readonly only: readonly BenchmarkName[];
   readonly databases: readonly DatabaseName[];
   /** Measured runs of each benchmark, beside the one that warms up. */
   readonly runs: number;
+  /** The size of the backlog of the benchmark with this name. */
+  readonly entries: number;
   readonly json: boolean;
 }
 
-/** @throws Error that says which argument is wrong and what it may be */
-export function parseArguments(args: readonly string[]): BenchArguments {
+/** @throws Error that says which argument is wrong and what it may be. @returns `help` when that was asked for */
+export function parseArguments(args: readonly string[]): BenchArguments | 'help' {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      only: { type: 'string', default: BENCHMARK_NAMES.join(',') },
+      only: { type: 'string', default: DEFAULT_NAMES.join(',') },
       database: { type: 'string', default: DATABASE_NAMES.join(',') },
       runs: { type: 'string', default: '5' },
+      entries: { type: 'string', default: '1000000' },
       json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
     },
   });
-  const runs = Number(values.runs);
-  if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs ${values.runs}: give a positive integer`);
+  if (values.help) return 'help';
   return {
     only: choice('--only', values.only, BENCHMARK_NAMES),
     databases: choice('--database', values.database, DATABASE_NAMES),
-    runs,
+    runs: integer('--runs', values.runs, 1),
+    entries: integer('--entries', values.entries, MIN_ENTRIES),
     json: values.json,
   };
+}
+
+function integer(option: string, value: string, min: number): number {
+  const number = Number(value);
+  if (Number.isInteger(number) && number >= min) return number;
+  throw new Error(`${option} ${value}: give an integer of at least ${min}`);
 }
 
 function choice<T extends string>(option: string, value: string, allowed: readonly T[]): T[] {

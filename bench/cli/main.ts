@@ -1,10 +1,13 @@
+import { measureBacklog } from '../backlog/backlog.benchmark.ts';
 import { measureDrain } from '../drain/drain.benchmark.ts';
 import { measureLatency } from '../latency/latency.benchmark.ts';
 import { measureMemory } from '../memory/memory.benchmark.ts';
+import { measureRelays } from '../relays/relays.benchmark.ts';
 import type { BenchContext } from '../servers/bench-context.ts';
 import type { DatabaseName } from '../servers/outbox-database.ts';
+import { measureStrictOrder } from '../strict-order/strict-order.benchmark.ts';
 import { provideServices, type ProvidedServices } from '../../test/services/provide.ts';
-import { parseArguments, type BenchArguments, type BenchmarkName } from './arguments.ts';
+import { HELP, parseArguments, type BenchArguments, type BenchmarkName } from './arguments.ts';
 import type { Measurement } from './measurement.ts';
 import { Progress } from './progress.ts';
 import { jsonOf, tableOf } from './report.ts';
@@ -15,6 +18,9 @@ const BENCHMARKS: Readonly<Record<BenchmarkName, Benchmark>> = {
   drain: measureDrain,
   latency: measureLatency,
   memory: measureMemory,
+  'strict-order': measureStrictOrder,
+  relays: measureRelays,
+  backlog: measureBacklog,
 };
 
 /** @returns the exit code: 1 when a benchmark could not be run, or lost a message; a missed target is no failure */
@@ -23,6 +29,10 @@ export async function main(args: readonly string[]): Promise<number> {
   let services: ProvidedServices | undefined;
   try {
     const settings = parseArguments(args);
+    if (settings === 'help') {
+      console.log(HELP);
+      return 0;
+    }
     progress.step(`looking for kafka, ${settings.databases.join(', ')}, starting what is not there`);
     services = await provideServices(['kafka', ...settings.databases]);
     const measurements = await measureAll(settings, services, progress);
@@ -39,7 +49,7 @@ export async function main(args: readonly string[]): Promise<number> {
 }
 
 async function measureAll(
-  { only, databases, runs }: BenchArguments,
+  { only, databases, runs, entries }: BenchArguments,
   services: ProvidedServices,
   progress: Progress,
 ): Promise<Measurement[]> {
@@ -48,6 +58,7 @@ async function measureAll(
     for (const database of databases) {
       const context: BenchContext = {
         runs,
+        entries,
         database: { name: database, url: urlOf(services, database) },
         brokers: urlOf(services, 'kafka').split(','),
         progress: (text) => progress.step(`${name}, ${database}: ${text}`),

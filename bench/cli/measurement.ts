@@ -2,7 +2,7 @@
 export interface Measurement {
   /** What was measured, and on what: `drain, mariadb`. */
   readonly work: string;
-  readonly unit: 'msg/s' | 'µs/msg' | 'ms' | 'MB';
+  readonly unit: 'msg/s' | 'tx/s' | 'µs/msg' | 'ms' | 'MB';
   /** One value of each run. */
   readonly values: readonly number[];
   /** What it is compared with in the same run, run by run. */

@@ -11,7 +11,13 @@ interface ReportLine extends Measurement, Summary {
 const COLUMNS = ['work', 'median', 'min', 'max', 'floor', 'ratio', 'min', 'max', 'target'];
 
 /** After the decimal point. */
-const DIGITS: Readonly<Record<Measurement['unit'], number>> = { 'msg/s': 0, 'µs/msg': 1, ms: 2, MB: 0 };
+const DIGITS: Readonly<Record<Measurement['unit'], number>> = {
+  'msg/s': 0,
+  'tx/s': 0,
+  'µs/msg': 1,
+  ms: 2,
+  MB: 0,
+};
 
 export function tableOf(measurements: readonly Measurement[]): string {
   const rows = [COLUMNS, ...measurements.map(lineOf).map(cellsOf)];

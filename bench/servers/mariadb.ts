@@ -65,6 +65,10 @@ export class MariaDbOutbox implements OutboxDatabase {
     return this.number('select count(*) as number from cqrs_outbox');
   }
 
+  async clear(): Promise<void> {
+    await this.#pool.query('truncate table cqrs_outbox');
+  }
+
   async settle(): Promise<void> {
     const deadline = performance.now() + SETTLE_LIMIT_MS;
     const history = `select count as number from information_schema.innodb_metrics where name = 'trx_rseg_history_len'`;

@@ -69,6 +69,10 @@ export class PostgresOutbox implements OutboxDatabase {
     return rows[0]!.number;
   }
 
+  async clear(): Promise<void> {
+    await this.#pool.query('truncate table cqrs_outbox');
+  }
+
   async settle(): Promise<void> {
     await this.#pool.query('vacuum analyze cqrs_outbox');
   }

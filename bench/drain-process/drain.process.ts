@@ -1,11 +1,12 @@
-// Drains a backlog in a process of its own, and prints what memory it took meanwhile, as JSON.
+// Drains a backlog in a process of its own, and prints how it went on and what memory it took meanwhile, as JSON.
 // Arguments: the database, its URL and name, the brokers.
+import { subscribe } from 'node:diagnostics_channel';
 import { memoryUsage } from 'node:process';
-import { OutboxRelay } from '@cqrs-outbox/core';
+import { OUTBOX_CHANNELS, OutboxRelay, type BatchDiagnostic } from '@cqrs-outbox/core';
 import { kafkaOption, startApp } from '../app/start-app.ts';
 import { driverOf } from '../servers/create-outbox-database.ts';
 import type { DatabaseName } from '../servers/outbox-database.ts';
-import type { MemoryReport, MemorySample } from './memory.benchmark.ts';
+import type { DrainReport, MemorySample, PublishedBatch } from './drain-report.ts';
 
 const PERIOD_MS = 25;
 
@@ -16,8 +17,22 @@ const [database, clientUrl, dbName, brokers] = process.argv.slice(2) as [
   string,
 ];
 const samples: MemorySample[] = [];
+const batches: PublishedBatch[] = [];
+let startedAt: number | undefined;
+let total = 0;
 let heapBefore = 0;
 let timer: NodeJS.Timeout | undefined;
+
+const leased = new Promise<void>((resolve) => {
+  subscribe(OUTBOX_CHANNELS.leaseGained.name, () => resolve());
+});
+subscribe(OUTBOX_CHANNELS.publishing.name, () => {
+  startedAt ??= performance.now();
+});
+subscribe(OUTBOX_CHANNELS.published.name, (message) => {
+  total += (message as BatchDiagnostic).entries.length;
+  batches.push({ at: performance.now() - (startedAt ?? NaN), total });
+});
 
 const app = await startApp({
   ormOptions: { driver: driverOf(database), clientUrl, dbName },
@@ -31,10 +46,11 @@ const app = await startApp({
     }, PERIOD_MS);
   },
 });
-// Comes after the relay's own first pass, which the boot has started.
+// Without slots there would be nothing to do. It takes turns with the relay's own work, which the boot has started.
+await leased;
 await app.get(OutboxRelay, { strict: false }).runOnce();
 clearInterval(timer);
-const report: MemoryReport = { samples, heapBefore, heapAfter: heapInUse() };
+const report: DrainReport = { batches, samples, heapBefore, heapAfter: heapInUse() };
 await app.close();
 process.stdout.write(JSON.stringify(report));
 

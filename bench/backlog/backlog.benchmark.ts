@@ -1,0 +1,51 @@
+import type { Measurement } from '../cli/measurement.ts';
+import { drainInProcesses } from '../drain-process/drain-in-process.ts';
+import { MEGABYTE, third, type DrainReport } from '../drain-process/drain-report.ts';
+import { retained } from '../drain-process/retained.ts';
+import type { BenchContext } from '../servers/bench-context.ts';
+import { TENTHS, tenthRates } from './tenth-rates.ts';
+
+/** Whether a very large backlog drains as fast at its end as at its start, and in the same memory. */
+export async function measureBacklog(context: BenchContext): Promise<Measurement[]> {
+  const { entries: size } = context;
+  const runs = await drainInProcesses(context, size);
+  const { name } = context.database;
+  const work = `backlog ${size}`;
+  return [...speed(work, runs, name), peak(work, runs, name), retained(work, runs, name)];
+}
+
+function speed(work: string, runs: readonly DrainReport[], database: string): Measurement[] {
+  const rates = runs.map(({ batches }) => tenthRates(batches));
+  const whole = runs.map(({ batches }) => batches.at(-1)!).map(({ total, at }) => total / (at / 1000));
+  const unit = 'msg/s';
+  const floor = {
+    what: 'backlog, msg/s: the first tenth of the same run',
+    values: rates.map((tenths) => tenths[0]!),
+  };
+  return [
+    { work: `${work} to Kafka, ${database}`, unit, values: whole },
+    {
+      work: `${work}, last tenth, ${database}`,
+      unit,
+      values: rates.map((tenths) => tenths[TENTHS - 1]!),
+      floor,
+    },
+    {
+      work: `${work}, slowest tenth, ${database}`,
+      unit,
+      values: rates.map((tenths) => Math.min(...tenths)),
+      floor,
+    },
+  ];
+}
+
+function peak(work: string, runs: readonly DrainReport[], database: string): Measurement {
+  const peaks = (which: 'first' | 'last'): number[] =>
+    runs.map(({ samples }) => Math.max(...third(which, samples).map(({ rss }) => rss / MEGABYTE)));
+  return {
+    work: `${work}, rss max, last third, ${database}`,
+    unit: 'MB',
+    values: peaks('last'),
+    floor: { what: 'backlog, rss max: the first third of the same run', values: peaks('first') },
+  };
+}
