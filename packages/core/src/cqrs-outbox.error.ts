@@ -26,6 +26,7 @@ export type CqrsOutboxErrorCode =
   | 'DEAD_LETTER_NOT_FOUND'
   | 'DEAD_LETTER_SELECTION'
   | 'ARCHIVE_OFF'
+  | 'ARCHIVE_SELECTION'
   | 'EVENT_HANDLING'
   | 'MESSAGE_REJECTED';
 

@@ -21,7 +21,8 @@ export class OutboxArchive {
    *
    * @param selection all conditions must hold; `from` and `to` are times of publishing, by the database's clock
    * @returns how many were appended
-   * @throws {@link CqrsOutboxError} with code `ARCHIVE_OFF` when nothing is archived here
+   * @throws {@link CqrsOutboxError} with code `ARCHIVE_OFF` when nothing is archived here, and `ARCHIVE_SELECTION` for a
+   *   condition that is unknown or undefined, and a time that is none
    */
   async replay(selection: ArchiveSelection): Promise<number> {
     if (this.options.housekeeping.archiveRetentionMs === false) {
@@ -30,6 +31,7 @@ export class OutboxArchive {
         'Published entries are not kept: set housekeeping.archiveRetentionMs in forRoot.',
       );
     }
+    check(selection);
     let total = 0;
     let after: string | undefined;
     do {
@@ -39,5 +41,21 @@ export class OutboxArchive {
       if (replayed > 0) this.relay.wakeAll();
     } while (after !== undefined);
     return total;
+  }
+}
+
+const TIMES: readonly string[] = ['from', 'to'];
+const NAMES: readonly string[] = ['key', 'name', 'destination'];
+
+/** A condition that somebody forgot to fill in must not select everything. */
+function check(selection: ArchiveSelection): void {
+  for (const [condition, value] of Object.entries(selection)) {
+    const isTime = value instanceof Date && Number.isFinite(value.getTime());
+    if (TIMES.includes(condition) ? isTime : NAMES.includes(condition) && typeof value === 'string') continue;
+    throw new CqrsOutboxError(
+      'ARCHIVE_SELECTION',
+      `${condition}: ${String(value)} selects no archived entries. Known are ${TIMES.join(', ')} (valid Dates) and ` +
+        `${NAMES.join(', ')} (strings).`,
+    );
   }
 }

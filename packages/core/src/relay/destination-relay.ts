@@ -101,7 +101,7 @@ export class DestinationRelay {
    * Publishes one message, preceded by the earlier entries of its key.
    *
    * @returns `absent` when the outbox has no such entry, `refused` when it or an earlier one of its key was refused, `leased`
-   *   when another instance relays its slot
+   *   when another instance relays its slot, or is about to
    */
   async publishUpTo(
     leases: SlotLeases,
@@ -120,7 +120,9 @@ export class DestinationRelay {
         return { ...relayed, isComplete: relayed.report.published === entries.length };
       });
       published += outcome.report.published;
-      if (!outcome.isComplete) return 'refused';
+      if (outcome.isComplete) continue;
+      const { refused, deadLettered } = outcome.report;
+      return refused + deadLettered > 0 ? 'refused' : 'leased';
     }
   }
 
@@ -170,7 +172,7 @@ export class DestinationRelay {
     leases.enter(batch);
     let again: ReadonlySet<number> = new Set(batch.map(({ slot }) => slot));
     try {
-      const outcome = await this.judged(work);
+      const outcome = await this.judged(leases, work);
       for (const { slot, delayMs } of outcome.retries) this.scheduleRetry(slot, delayMs);
       again = outcome.again;
       return outcome;
@@ -181,16 +183,16 @@ export class DestinationRelay {
     }
   }
 
-  private async judged<T extends BatchOutcome>(work: () => Promise<T>): Promise<T> {
+  private async judged<T extends BatchOutcome>(leases: SlotLeases, work: () => Promise<T>): Promise<T> {
     let outcome: T;
     try {
       outcome = await work();
     } catch (error) {
-      this.recordFailure('relay', error);
+      this.recordFailure('relay', error, leases);
       throw error;
     }
     if (outcome.down) {
-      this.recordFailure('destination', outcome.down.error);
+      this.recordFailure('destination', outcome.down.error, leases);
       throw outcome.down.error;
     }
     // A batch that found nothing says nothing of the destination.
@@ -213,7 +215,7 @@ export class DestinationRelay {
     this.#breaker.recordSuccess();
   }
 
-  private recordFailure(cause: FailureCause, error: unknown): void {
+  private recordFailure(cause: FailureCause, error: unknown, { instance }: SlotLeases): void {
     this.#breaker.recordFailure(cause, error);
     const { failures } = this.#breaker;
     const text = `Entries wait, since relaying failed (${failures} in a row): ${messageOf(error)}`;
@@ -221,7 +223,6 @@ export class DestinationRelay {
     if (failures === 1) this.#logger.warn(text);
     else this.#logger.debug(text);
     const { source, destination } = this.parts;
-    const instance = this.#leases?.instance;
     OUTBOX_CHANNELS.failed.publish({ source, instance, destination, error } satisfies FailureDiagnostic);
   }
 }

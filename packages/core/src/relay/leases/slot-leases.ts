@@ -266,8 +266,9 @@ export class SlotLeases {
   private loseAll(): void {
     const lost = this.#held.dropAll();
     this.#validUntil = -Infinity;
-    this.#instance = undefined;
+    // Told while the instance still has its name.
     if (lost.length > 0) this.environment.onLost(lost);
+    this.#instance = undefined;
   }
 
   /** Instances that look for free slots at the same time should not all try the same ones. */
