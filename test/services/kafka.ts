@@ -43,7 +43,8 @@ export async function start(dir: string, port?: number): Promise<RunningServer> 
 }
 
 function format(jvm: readonly string[], properties: string): Promise<void> {
-  const clusterId = randomBytes(16).toString('base64url');
+  // One that begins with a dash would be taken for an option.
+  const clusterId = randomBytes(16).toString('base64url').replace(/^-/, 'x');
   const arguments_ = ['kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', properties];
   return runStep({
     label: 'Kafka StorageTool format',

@@ -5,8 +5,9 @@ import { MissingStore } from './missing-store.js';
 /** What `forRoot` and `forRootAsync` take beside the options: they shape the module itself. */
 export interface CqrsOutboxModuleExtras {
   /**
-   * A module that provides and exports the ports `UnitOfWork`, `OutboxStore` and `InboxStore`: `MikroOrmOutbox` of
-   * `@cqrs-outbox/mikro-orm`, or `InMemoryStore` of `@cqrs-outbox/testing`.
+   * A module that provides and exports the ports of a store (`UnitOfWork`, `OutboxStore`, `LeaseStore`, `InboxStore`,
+   * `DeadLetterStore`, `ArchiveStore`, `StatusStore`): `MikroOrmOutbox` of `@cqrs-outbox/mikro-orm`, or `InMemoryStore` of
+   * `@cqrs-outbox/testing`.
    */
   store?: Type | DynamicModule;
   /**

@@ -45,7 +45,7 @@ export abstract class DeadLetterStore {
   /**
    * Moves dead letters back into the outbox, at the position that they had there: same message id, no attempts, and
    * the keys that they park are free. 500 at most each time, the earliest position first. They wait for a slot until
-   * {@link OutboxStore.assignSlots}.
+   * {@link OutboxStore.assignSlots}. One whose message is in the outbox already, through a replay, is only deleted here.
    *
    * @returns how many
    */

@@ -100,8 +100,9 @@ export class BatchRelay {
       if (!lease || stoppedKeys.has(entry.key)) continue;
       const result = resultOf(entry, results.get(entry));
       if (result.status !== 'published') stoppedKeys.add(entry.key);
-      if (result.status === 'refused') await this.refuse(entry, result, lease, settled);
       if (result.status === 'unavailable') settled.down ??= { error: result.error };
+      if (result.status !== 'refused') continue;
+      if (!(await this.refuse(entry, result, lease, settled))) leases.suspect([lease]);
     }
     // What was held back because the leases were about to end is for when they are valid again.
     if (permit.wasRefused) for (const { slot } of batch) settled.again.add(slot);
@@ -142,35 +143,37 @@ export class BatchRelay {
     const removed = await this.ask(store.remove(published, batch));
     if (removed === published.length) return;
     logger.debug(`${published.length - removed} published entries were not deleted: their lease was lost.`);
-    leases.refresh();
+    leases.suspect(batch);
   }
 
+  /** @returns false when the lease was lost, or the entry is gone */
   private async refuse(
     entry: StoredEntry,
     { error, permanent = false }: Extract<PublishResult, { status: 'refused' }>,
     lease: Lease,
     settled: Settlement,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { store, options, random, logger } = this.parts;
     const attempts = entry.attempts + 1;
     const failure = failureOf(error);
     const what = `Message ${entry.id} (${entry.name}, key ${entry.key}) was refused: ${failure.error}.`;
     if (permanent || attempts >= options.maxAttempts || isNonRetryable(error)) {
       settled.again.add(entry.slot);
-      if (!(await this.ask(store.bury(entry, failure, lease)))) return;
+      if (!(await this.ask(store.bury(entry, failure, lease)))) return false;
       settled.report = sum(settled.report, { ...NOTHING, deadLettered: 1 });
       const then =
         entry.deadLetterPolicy === 'park' ? ', and its key waits until it is requeued or discarded' : '';
       logger.error(`${what} It is now a dead letter, after ${attempts} attempt(s)${then}.`);
       this.tellRefusal(OUTBOX_CHANNELS.deadLettered, entry, lease, attempts, error);
-      return;
+      return true;
     }
     const delayMs = backoffMs(attempts, options, random);
-    if (!(await this.ask(store.reschedule(entry, delayMs, failure, lease)))) return;
+    if (!(await this.ask(store.reschedule(entry, delayMs, failure, lease)))) return false;
     settled.report = sum(settled.report, { ...NOTHING, refused: 1 });
     settled.retries.push({ slot: entry.slot, delayMs });
     logger.warn(`${what} Attempt ${attempts} of ${options.maxAttempts}; its key waits ${delayMs} ms.`);
     this.tellRefusal(OUTBOX_CHANNELS.parked, entry, lease, attempts, error);
+    return true;
   }
 
   private tell(

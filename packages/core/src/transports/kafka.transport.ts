@@ -1,7 +1,7 @@
 import type { ClientKafka } from '@nestjs/microservices';
-import { lastValueFrom } from 'rxjs';
-import { toWireHeaders, type Message } from '../messages/message.js';
-import { closeInTime, withTimeLimit } from './time-limit.js';
+import type { Message } from '../messages/message.js';
+import { KafkaProducer } from './kafka-producer.js';
+import { isUnknownTopic, refusalOf } from './kafka-refusals.js';
 import {
   HELD,
   PUBLISHED,
@@ -15,52 +15,72 @@ import {
 interface PublishingState extends PublishOptions {
   readonly results: Map<Message, PublishResult>;
   readonly heldKeys: Set<string>;
+  /** Topics for which the producer was renewed. */
+  readonly renewedFor: Set<string>;
 }
+
+/** The payloads of one request, and what is added for key and headers of each. Kafka's default limit is 1 MiB. */
+const REQUEST_BYTES = 900 * 1024;
+const OVERHEAD_BYTES = 512;
+/** For so long a topic that was not found is not asked for again by a new producer. */
+const UNKNOWN_TOPIC_MS = 10_000;
 
 /**
  * Publishes through Nest's `ClientKafka`: one produce request for all messages of a topic, with the entry's key, its
  * headers, and the payload alone as the value. Acknowledged means acks=-1: all in-sync replicas have it.
  */
 export class KafkaTransport extends Transport {
+  readonly #producer: KafkaProducer;
+  /** Topics that have acknowledged something. */
+  readonly #knownTopics = new Set<string>();
+  /** Topics that a new producer did not find either, and when that was. */
+  readonly #unknownTopics = new Map<string, number>();
+
   constructor(
-    private readonly client: ClientKafka,
-    private readonly publishTimeoutMs: number,
+    client: ClientKafka,
+    publishTimeoutMs: number,
     private readonly ownsClient: boolean,
   ) {
     super();
+    this.#producer = new KafkaProducer(client, publishTimeoutMs);
   }
 
   async publish(
     messages: readonly Message[],
     { mayStart }: PublishOptions = UNLIMITED,
   ): Promise<PublishResult[]> {
-    const results = new Map<Message, PublishResult>();
-    const heldKeys = new Set<string>();
+    const state: PublishingState = {
+      results: new Map(),
+      heldKeys: new Set(),
+      renewedFor: new Set(),
+      mayStart,
+    };
     for (const run of runsOf(messages)) {
       const topics = Map.groupBy(run, ({ topic }) => topic);
       await Promise.all(
-        [...topics].map(([topic, batch]) =>
-          this.publishToTopic(topic, batch, { results, heldKeys, mayStart }),
-        ),
+        [...topics].map(async ([topic, batch]) => {
+          for (const request of requestsOf(batch)) await this.publishToTopic(topic, request, state);
+        }),
       );
     }
-    return messages.map((message) => results.get(message) ?? HELD);
+    return messages.map((message) => state.results.get(message) ?? HELD);
   }
 
   async close(): Promise<void> {
-    if (this.ownsClient) await closeInTime('the connection to Kafka', async () => this.client.close());
+    if (this.ownsClient) await this.#producer.close();
   }
 
   /**
-   * Kafka refuses a batch as a whole for one bad message. Halving finds it in a few requests, and keeps the order of
-   * the rest: the left half goes first, and keys that failed there are held back in the right one.
+   * Kafka refuses a request for one bad message, in the partition of that message: others may have taken their part.
+   * Halving finds it in a few requests, and keeps the order of the rest: the left half goes first, and keys that failed
+   * there are held back in the right one.
    */
   private async publishToTopic(
     topic: string,
     batch: readonly Message[],
     state: PublishingState,
   ): Promise<void> {
-    const { results, heldKeys, mayStart } = state;
+    const { heldKeys, mayStart } = state;
     const messages = batch.filter(({ key }) => !heldKeys.has(key));
     if (messages.length === 0) return;
     if (!mayStart()) {
@@ -69,35 +89,71 @@ export class KafkaTransport extends Transport {
       return;
     }
     try {
-      await this.send(topic, messages);
-      for (const message of messages) results.set(message, PUBLISHED);
+      await this.#producer.send(topic, messages);
+      this.#knownTopics.add(topic);
+      this.#unknownTopics.delete(topic);
+      for (const message of messages) state.results.set(message, PUBLISHED);
     } catch (error) {
+      if (isUnknownTopic(error)) return this.onUnknownTopic(topic, messages, state, error);
       const refusal = refusalOf(error);
-      if (refusal && messages.length > 1) {
-        const middle = messages.length >> 1;
-        await this.publishToTopic(topic, messages.slice(0, middle), state);
-        await this.publishToTopic(topic, messages.slice(middle), state);
+      if (!refusal || messages.length === 1) {
+        fail(messages, state, refusal ?? { status: 'unavailable', error });
         return;
       }
-      for (const message of messages) {
-        results.set(message, refusal ?? { status: 'unavailable', error });
-        heldKeys.add(message.key);
-      }
+      const middle = messages.length >> 1;
+      await this.publishToTopic(topic, messages.slice(0, middle), state);
+      await this.publishToTopic(topic, messages.slice(middle), state);
     }
   }
 
-  private async send(topic: string, messages: readonly Message[]): Promise<void> {
-    const records = messages.map((message) => ({
-      key: message.key,
-      value: message.payload,
-      headers: toWireHeaders(message),
-    }));
-    // A batch that failed leaves no listener: the subscription is made before the request can fail.
-    const sent = lastValueFrom(this.client.emitBatch<unknown>(topic, { messages: records }), {
-      defaultValue: undefined,
-    });
-    await withTimeLimit(sent, this.publishTimeoutMs, `Producing ${messages.length} messages to ${topic}`);
+  /** It may be another topic that is unknown, see {@link KafkaProducer.renew}: a new producer tells. */
+  private async onUnknownTopic(
+    topic: string,
+    messages: readonly Message[],
+    state: PublishingState,
+    error: unknown,
+  ): Promise<void> {
+    const foundUnknownAt = this.#unknownTopics.get(topic) ?? -Infinity;
+    const isSettled = state.renewedFor.has(topic) || performance.now() - foundUnknownAt < UNKNOWN_TOPIC_MS;
+    if (!isSettled) {
+      state.renewedFor.add(topic);
+      await this.#producer.renew();
+      return this.publishToTopic(topic, messages, state);
+    }
+    // One that was there before is more likely to be there again than the messages are to be wrong.
+    const isNews = this.#knownTopics.delete(topic);
+    if (!isNews) this.#unknownTopics.set(topic, performance.now());
+    fail(messages, state, isNews ? { status: 'unavailable', error } : { status: 'refused', error });
   }
+}
+
+function fail(
+  messages: readonly Message[],
+  { results, heldKeys }: PublishingState,
+  result: PublishResult,
+): void {
+  for (const message of messages) {
+    // Of a key the first one was refused; what follows it was not.
+    if (!heldKeys.has(message.key)) results.set(message, result);
+    heldKeys.add(message.key);
+  }
+}
+
+/** Cuts what goes to one topic into requests that a broker takes with its default `message.max.bytes`. */
+function* requestsOf(messages: readonly Message[]): Generator<Message[]> {
+  let request: Message[] = [];
+  let bytes = 0;
+  for (const message of messages) {
+    const size = (message.payload?.length ?? 0) + OVERHEAD_BYTES;
+    if (request.length > 0 && bytes + size > REQUEST_BYTES) {
+      yield request;
+      request = [];
+      bytes = 0;
+    }
+    request.push(message);
+    bytes += size;
+  }
+  if (request.length > 0) yield request;
 }
 
 /**
@@ -119,29 +175,4 @@ function runsOf(messages: readonly Message[]): Message[][] {
     run.push(message);
   }
   return runs;
-}
-
-/** Protocol errors that blame the message and not the broker; the value: whether another try can't help. */
-const REFUSALS: ReadonlyMap<string, boolean> = new Map(
-  Object.entries({
-    MESSAGE_TOO_LARGE: true,
-    RECORD_LIST_TOO_LARGE: true,
-    INVALID_RECORD: true,
-    CORRUPT_MESSAGE: false,
-    INVALID_TIMESTAMP: true,
-    INVALID_TOPIC_EXCEPTION: true,
-    UNKNOWN_TOPIC_OR_PARTITION: false,
-    TOPIC_AUTHORIZATION_FAILED: false,
-    POLICY_VIOLATION: true,
-  }),
-);
-
-function refusalOf(error: unknown): PublishResult | undefined {
-  // kafkajs wraps the protocol's error when its own retries are used up.
-  for (let cause = error, depth = 0; cause instanceof Error && depth < 5; cause = cause.cause, depth++) {
-    const { type } = cause as { type?: unknown };
-    const permanent = typeof type === 'string' ? REFUSALS.get(type) : undefined;
-    if (permanent !== undefined) return { status: 'refused', error, permanent };
-  }
-  return undefined;
 }

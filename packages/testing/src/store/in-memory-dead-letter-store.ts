@@ -23,16 +23,15 @@ export class InMemoryDeadLetterStore extends DeadLetterStore {
       .map(toDeadLetter);
   }
 
-  /** A dead letter whose message is in the outbox again already, through a replay, stays where it is. */
   async requeue(selection: DeadLetterSelection): Promise<number> {
     const waiting = new Set([...this.database.entries.values()].map(({ entry }) => messageOf(entry)));
     const rows = this.select(selection)
-      .filter(({ entry }) => !waiting.has(messageOf(entry)))
       .sort((a, b) => Number(a.position - b.position))
       .slice(0, MOVED_AT_ONCE);
     this.delete(rows);
+    const missing = rows.filter(({ entry }) => !waiting.has(messageOf(entry)));
     this.database.putBack(
-      rows.map(({ position, entry, unreadable }) => {
+      missing.map(({ position, entry, unreadable }) => {
         const row = { position, entry: { ...entry, slot: 0 } };
         return unreadable === undefined ? row : { ...row, unreadable };
       }),

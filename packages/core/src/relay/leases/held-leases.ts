@@ -6,6 +6,8 @@ interface HeldLease {
   users: number;
   /** It goes to another instance as soon as nobody works with it. */
   isLeaving: boolean;
+  /** A write that it should have allowed had no effect: nothing is begun with it before the table says that it is ours. */
+  isSuspect: boolean;
 }
 
 /** The leases that this process has, with who works with each. */
@@ -14,7 +16,7 @@ export class HeldLeases {
 
   /** Those to start new work with. */
   staying(): Lease[] {
-    return this.filter(({ isLeaving }) => !isLeaving);
+    return this.filter(({ isLeaving, isSuspect }) => !isLeaving && !isSuspect);
   }
 
   /** Those that can be given back now. */
@@ -23,27 +25,43 @@ export class HeldLeases {
   }
 
   /** Takes over what the table says. @returns what has changed */
-  adopt(rows: readonly SlotOwner[], instance: string): { gained: number[]; lost: number[] } {
+  adopt(
+    rows: readonly SlotOwner[],
+    instance: string,
+  ): { gained: number[]; lost: number[]; isCleared: boolean } {
     const mine = new Map(rows.filter(({ owner }) => owner === instance).map((row) => [row.slot, row]));
     const lost: number[] = [];
-    for (const [slot, { lease }] of this.#held) {
-      if (mine.get(slot)?.epoch === lease.epoch) continue;
+    let isCleared = false;
+    for (const [slot, held] of this.#held) {
+      if (mine.get(slot)?.epoch === held.lease.epoch) {
+        isCleared ||= held.isSuspect;
+        held.isSuspect = false;
+        continue;
+      }
       this.#held.delete(slot);
       lost.push(slot);
     }
     const gained: number[] = [];
     for (const { slot, epoch } of mine.values()) {
       if (this.#held.has(slot)) continue;
-      this.#held.set(slot, { lease: { slot, owner: instance, epoch }, users: 0, isLeaving: false });
+      const lease = { slot, owner: instance, epoch };
+      this.#held.set(slot, { lease, users: 0, isLeaving: false, isSuspect: false });
       gained.push(slot);
     }
-    return { gained, lost };
+    return { gained, lost, isCleared };
   }
 
   leave(leases: readonly Lease[]): void {
     for (const { slot } of leases) {
       const held = this.#held.get(slot);
       if (held) held.isLeaving = true;
+    }
+  }
+
+  suspect(leases: readonly Lease[]): void {
+    for (const lease of leases) {
+      const held = this.#held.get(lease.slot);
+      if (held && this.isHeld(lease)) held.isSuspect = true;
     }
   }
 

@@ -24,7 +24,7 @@ export interface LeaseEnvironment {
   readonly newInstance: () => string;
   readonly onGained: (slots: readonly number[]) => void;
   readonly onLost: (slots: readonly number[]) => void;
-  /** Leases are valid again that were kept, but could not be renewed in time. */
+  /** Leases can be used again that were kept, but not renewed in time, or under suspicion. */
   readonly onResumed: () => void;
 }
 
@@ -110,8 +110,12 @@ export class SlotLeases {
     for (const lease of leases) if (this.#held.exit(lease)) this.#signal.set();
   }
 
-  /** There is reason to believe that a lease was lost. */
-  refresh(): void {
+  /**
+   * A write with these leases had no effect: they are not used before a look at the table, which is soon, has shown that
+   * they are ours. Otherwise the same entries would be sent again and again.
+   */
+  suspect(leases: readonly Lease[]): void {
+    this.#held.suspect(leases);
     this.#signal.set();
   }
 
@@ -252,15 +256,16 @@ export class SlotLeases {
     const staying = this.#held.staying();
     if (staying.length > target) this.#held.leave(staying.slice(target));
     const wanted = this.shuffled(free).slice(0, Math.max(0, target - staying.length));
-    if (wanted.length === 0) return;
+    if (wanted.length === 0 || this.#isStopping) return;
     await this.ask(this.store.acquire(instance, wanted));
     this.adopt((await this.ask(this.store.read(slotCount))).slots, instance);
   }
 
   private adopt(slots: readonly SlotOwner[], instance: string): void {
-    const { gained, lost } = this.#held.adopt(slots, instance);
+    const { gained, lost, isCleared } = this.#held.adopt(slots, instance);
     if (lost.length > 0) this.environment.onLost(lost);
     if (gained.length > 0) this.environment.onGained(gained);
+    if (isCleared) this.environment.onResumed();
   }
 
   private loseAll(): void {
