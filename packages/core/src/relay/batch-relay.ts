@@ -81,7 +81,7 @@ export class BatchRelay {
     entries: readonly StoredEntry[],
   ): Promise<BatchOutcome> {
     const readable = readableOf(entries);
-    const permit = new LeasePermit(leases);
+    const permit = new LeasePermit(leases, batch);
     const results = await this.publish(leases, readable, permit);
     if (batch[0]?.owner !== leases.instance) {
       // Another instance has these slots now, or this one was stopped: the database would refuse each write.

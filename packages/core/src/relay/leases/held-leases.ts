@@ -19,6 +19,12 @@ export class HeldLeases {
     return this.filter(({ isLeaving, isSuspect }) => !isLeaving && !isSuspect);
   }
 
+  /** Whether exactly this one is held. */
+  has({ slot, owner, epoch }: Lease): boolean {
+    const lease = this.#held.get(slot)?.lease;
+    return lease?.owner === owner && lease.epoch === epoch;
+  }
+
   /** Those that can be given back now. */
   unused(): Lease[] {
     return this.filter(({ isLeaving, users }) => isLeaving && users === 0);
@@ -61,12 +67,12 @@ export class HeldLeases {
   suspect(leases: readonly Lease[]): void {
     for (const lease of leases) {
       const held = this.#held.get(lease.slot);
-      if (held && this.isHeld(lease)) held.isSuspect = true;
+      if (held && this.has(lease)) held.isSuspect = true;
     }
   }
 
   drop(lease: Lease): void {
-    if (this.isHeld(lease)) this.#held.delete(lease.slot);
+    if (this.has(lease)) this.#held.delete(lease.slot);
   }
 
   /** @returns the slots of all that were held */
@@ -78,20 +84,15 @@ export class HeldLeases {
 
   enter(lease: Lease): void {
     const held = this.#held.get(lease.slot);
-    if (held && this.isHeld(lease)) held.users++;
+    if (held && this.has(lease)) held.users++;
   }
 
   /** @returns whether the lease can be given back now */
   exit(lease: Lease): boolean {
     const held = this.#held.get(lease.slot);
-    if (!held || !this.isHeld(lease)) return false;
+    if (!held || !this.has(lease)) return false;
     held.users--;
     return held.isLeaving && held.users === 0;
-  }
-
-  private isHeld({ slot, owner, epoch }: Lease): boolean {
-    const lease = this.#held.get(slot)?.lease;
-    return lease?.owner === owner && lease.epoch === epoch;
   }
 
   private filter(condition: (held: HeldLease) => boolean): Lease[] {

@@ -1,18 +1,25 @@
 import type { PublishOptions } from '../../transports/transport.js';
+import type { Lease } from './lease-store.js';
 import type { SlotLeases } from './slot-leases.js';
 
-/** Lets a transport send as long as the leases of a batch are valid; once it has said no, it stays with that. */
+/**
+ * Lets a transport send as long as the process has the very leases of a batch, and they are valid; once it has said no, it
+ * stays with that. A process that was frozen may have lost them and leased others since.
+ */
 export class LeasePermit implements PublishOptions {
   #wasRefused = false;
 
-  constructor(private readonly leases: SlotLeases) {}
+  constructor(
+    private readonly leases: SlotLeases,
+    private readonly batch: readonly Lease[],
+  ) {}
 
   get wasRefused(): boolean {
     return this.#wasRefused;
   }
 
   readonly mayStart = (): boolean => {
-    if (!this.leases.isValid) this.#wasRefused = true;
+    if (!this.leases.holds(this.batch)) this.#wasRefused = true;
     return !this.#wasRefused;
   };
 }

@@ -101,6 +101,11 @@ export class SlotLeases {
     return this.isValid ? this.#held.staying() : [];
   }
 
+  /** Whether exactly these are held and valid at this very moment. */
+  holds(leases: readonly Lease[]): boolean {
+    return this.isValid && leases.every((lease) => this.#held.has(lease));
+  }
+
   /** Says that a batch works with leases, so that they are not given back meanwhile. */
   enter(leases: readonly Lease[]): void {
     for (const lease of leases) this.#held.enter(lease);
