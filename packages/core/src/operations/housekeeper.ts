@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import { messageOf } from '../cqrs-outbox.error.js';
 import type { InboxStore } from '../consumers/inbox-store.js';
 import type { RelayClock } from '../relay/relay-clock.js';
-import { closeInTime } from '../transports/time-limit.js';
+import { closeInTime, withTimeLimit } from '../transports/time-limit.js';
 import type { ArchiveStore } from './archive-store.js';
 import type { DeadLetterStore } from './dead-letter-store.js';
 import type { ResolvedHousekeepingOptions } from './housekeeping.options.js';
@@ -17,6 +17,8 @@ export interface HousekeeperStores {
 /** One statement deletes so many rows at most, and between two of them the relay has its turn. */
 const BATCH_SIZE = 500;
 const PAUSE_MS = 20;
+/** A connection that hangs must not end the housekeeping for good. */
+const STATEMENT_LIMIT_MS = 30_000;
 
 /** Deletes what was kept long enough, one small batch after another, as long as this instance is the one that should. */
 export class Housekeeper {
@@ -64,7 +66,8 @@ export class Housekeeper {
     if (retentionMs === false) return;
     try {
       while (!this.#isStopping && this.isOnDuty()) {
-        const deleted = await store.purge(retentionMs, BATCH_SIZE);
+        const purged = store.purge(retentionMs, BATCH_SIZE);
+        const deleted = await withTimeLimit(purged, STATEMENT_LIMIT_MS, 'Deleting');
         if (deleted < BATCH_SIZE) return;
         await this.pause();
       }

@@ -197,7 +197,7 @@ export class BatchRelay {
     channel.publish({ source, instance, destination, entry, attempts, error } satisfies RefusalDiagnostic);
   }
 
-  /** A connection that hangs must not hold up the relay for ever; what comes late is fenced. */
+  /** A connection that hangs must not hold up the relay for ever. For what comes late, see {@link SlotLeases.renounce}. */
   private ask<T>(answer: Promise<T>): Promise<T> {
     return withTimeLimit(answer, this.parts.options.storeTimeoutMs, 'The outbox table');
   }

@@ -76,6 +76,11 @@ export class DelayedEntries {
       const work = this.store.promote(lease, batchSize);
       const { promoted, nextInMs } = await withTimeLimit(work, storeTimeoutMs, 'The outbox table');
       total += promoted;
+      if (promoted === 0 && nextInMs !== undefined && nextInMs <= 0) {
+        // It is due, and was not moved: the lease has no effect.
+        leases.suspect([lease]);
+        return { promoted: total, nextInMs: undefined };
+      }
       if (promoted < batchSize) return { promoted: total, nextInMs };
     }
   }

@@ -3,6 +3,7 @@ import { messageOf } from '../cqrs-outbox.error.js';
 import { BatchRelay, type BatchOutcome, type BatchRelayParts } from './batch-relay.js';
 import type { DestinationHealth, FailureCause } from './destination-health.js';
 import { OUTBOX_CHANNELS, type FailureDiagnostic } from './diagnostics.js';
+import { TimeoutError } from '../transports/time-limit.js';
 import { Breaker } from './failures/breaker.js';
 import type { Lease } from './leases/lease-store.js';
 import type { SlotLeases } from './leases/slot-leases.js';
@@ -108,7 +109,7 @@ export class DestinationRelay {
     messageId: string,
   ): Promise<'published' | 'refused' | 'absent' | 'leased'> {
     const { store, destination, options, slotCount } = this.parts;
-    while ((await store.assignSlots(destination, slotCount)) > 0);
+    if (leases.usable().length > 0) await store.assignSlots(destination, slotCount);
     for (let published = 0; ;) {
       const [first] = await store.fetchUpTo(messageId, destination, 1);
       if (!first) return published > 0 ? 'published' : 'absent';
@@ -172,22 +173,27 @@ export class DestinationRelay {
     leases.enter(batch);
     let again: ReadonlySet<number> = new Set(batch.map(({ slot }) => slot));
     try {
-      const outcome = await this.judged(leases, work);
+      const outcome = await this.judged(leases, batch, work);
       for (const { slot, delayMs } of outcome.retries) this.scheduleRetry(slot, delayMs);
       again = outcome.again;
       return outcome;
     } finally {
       this.#turns.putBack(batch, again);
       leases.exit(batch);
-      if (again.size > 0) this.pump();
+      this.pump();
     }
   }
 
-  private async judged<T extends BatchOutcome>(leases: SlotLeases, work: () => Promise<T>): Promise<T> {
+  private async judged<T extends BatchOutcome>(
+    leases: SlotLeases,
+    batch: readonly Lease[],
+    work: () => Promise<T>,
+  ): Promise<T> {
     let outcome: T;
     try {
       outcome = await work();
     } catch (error) {
+      if (error instanceof TimeoutError) leases.renounce(batch);
       this.recordFailure('relay', error, leases);
       throw error;
     }

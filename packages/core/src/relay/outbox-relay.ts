@@ -19,6 +19,9 @@ import { monotonicClock } from './relay-clock.js';
 import { RELAY_DEFAULTS } from './relay.options.js';
 import type { RelayReport } from './relay-report.js';
 
+/** How long a shutdown waits for the one statement that hands over, however short the time to drain is. */
+const HAND_OVER_MS = 2_000;
+
 /**
  * Moves entries from the outbox to their destinations, each independent of the others. It runs by itself unless
  * `relay: false`. Any number of instances of the application may run it: they share the slots of the keys by leases.
@@ -38,6 +41,7 @@ export class OutboxRelay {
   #starting: Promise<void> = Promise.resolve();
   /** Set while somebody relays by hand where it does not run by itself; calls at the same time share it. */
   #guest: ReturnType<OutboxRelay['admitGuest']> | undefined;
+  #guestLeaving: Promise<void> = Promise.resolve();
 
   constructor(
     @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
@@ -171,7 +175,7 @@ export class OutboxRelay {
       'Stopping the relay',
     );
     // A batch that hangs may still come back: without a lease it writes nothing.
-    if (leases) await this.within(drainTimeoutMs, leases.stop(), 'Handing over the slots');
+    if (leases) await this.within(HAND_OVER_MS, leases.stop(), 'Handing over the slots');
     this.#leases = undefined;
   }
 
@@ -215,14 +219,16 @@ export class OutboxRelay {
     } finally {
       if (--guest.users === 0) {
         this.#guest = undefined;
-        await guest.leases.stop();
+        this.#guestLeaving = guest.leases.stop();
+        await this.#guestLeaving;
       }
     }
   }
 
   private admitGuest(): { leases: SlotLeases; isReady: Promise<void>; users: number } {
     const leases = this.leasesFor(true);
-    return { leases, isReady: leases.start(), users: 0 };
+    // The slots of the one before are free only when it has left.
+    return { leases, isReady: this.#guestLeaving.then(() => leases.start()), users: 0 };
   }
 
   private leasesFor(isGuest: boolean): SlotLeases {
@@ -241,7 +247,9 @@ export class OutboxRelay {
         newInstance: uuidv7,
         onGained: (slots) => {
           tell('leaseGained', slots);
-          if (!isGuest) for (const relay of this.relays.values()) relay.wake(slots);
+          if (isGuest) return;
+          for (const relay of this.relays.values()) relay.wake(slots);
+          this.#delayed.look(leases, () => this.wakeAll());
         },
         onLost: (slots) => tell('leaseLost', slots),
         onResumed: () => this.wakeAll(),

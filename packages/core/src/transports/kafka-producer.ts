@@ -11,11 +11,18 @@ export class KafkaProducer {
   constructor(
     private readonly client: ClientKafka,
     private readonly timeoutMs: number,
+    /** Whether the client was made for this producer alone, and can be closed. */
+    private readonly ownsClient: boolean,
   ) {}
+
+  /** Resolves when a request would be sent at once. */
+  async ready(): Promise<void> {
+    await this.#renewal;
+  }
 
   /** One produce request. @throws what kafkajs has thrown */
   async send(topic: string, messages: readonly Message[]): Promise<void> {
-    await this.#renewal;
+    await this.ready();
     const sending = this.produce(topic, messages);
     this.#sending.add(sending);
     try {
@@ -27,9 +34,10 @@ export class KafkaProducer {
 
   /**
    * Has the next request made by a new producer. kafkajs keeps the name of a topic that it could not ask for while the
-   * broker was away, and from then on fails every request, of any topic, for it.
+   * broker was away, and from then on fails every request, of any topic, for it. A client of the application is left alone.
    */
   async renew(): Promise<void> {
+    if (!this.ownsClient) return;
     this.#renewal ??= this.closeWhenIdle().finally(() => {
       this.#renewal = undefined;
     });
@@ -37,6 +45,7 @@ export class KafkaProducer {
   }
 
   async close(): Promise<void> {
+    if (!this.ownsClient) return;
     await closeInTime('the connection to Kafka', async () => this.client.close());
   }
 

@@ -36,13 +36,9 @@ export class KafkaTransport extends Transport {
   /** Topics that a new producer did not find either, and when that was. */
   readonly #unknownTopics = new Map<string, number>();
 
-  constructor(
-    client: ClientKafka,
-    publishTimeoutMs: number,
-    private readonly ownsClient: boolean,
-  ) {
+  constructor(client: ClientKafka, publishTimeoutMs: number, ownsClient: boolean) {
     super();
-    this.#producer = new KafkaProducer(client, publishTimeoutMs);
+    this.#producer = new KafkaProducer(client, publishTimeoutMs, ownsClient);
   }
 
   async publish(
@@ -67,7 +63,7 @@ export class KafkaTransport extends Transport {
   }
 
   async close(): Promise<void> {
-    if (this.ownsClient) await this.#producer.close();
+    await this.#producer.close();
   }
 
   /**
@@ -83,6 +79,7 @@ export class KafkaTransport extends Transport {
     const { heldKeys, mayStart } = state;
     const messages = batch.filter(({ key }) => !heldKeys.has(key));
     if (messages.length === 0) return;
+    await this.#producer.ready();
     if (!mayStart()) {
       // It may say yes again to what follows, which must not overtake these.
       for (const { key } of messages) heldKeys.add(key);

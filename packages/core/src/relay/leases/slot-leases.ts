@@ -40,6 +40,8 @@ export interface LeaseOutage {
 const MARGIN = 0.1;
 /** How often in a lease's time the table is looked at, and the lease renewed. */
 const SYNCS_PER_LEASE = 10;
+/** So many times a statement that does not answer can be tried before the lease runs out. */
+const TRIES_PER_LEASE = 3;
 /** The database's clock decides whether a lease has run out, and may lag behind a little. */
 const EXPIRY_MARGIN_MS = 20;
 
@@ -121,6 +123,15 @@ export class SlotLeases {
    */
   suspect(leases: readonly Lease[]): void {
     this.#held.suspect(leases);
+    this.#signal.set();
+  }
+
+  /**
+   * Gives leases back as soon as nobody works with them. For writes that have not answered in time: they may come late, and
+   * only another epoch keeps them from having an effect then.
+   */
+  renounce(leases: readonly Lease[]): void {
+    this.#held.leave(leases);
     this.#signal.set();
   }
 
@@ -289,8 +300,8 @@ export class SlotLeases {
       .map(({ slot }) => slot);
   }
 
-  /** An answer that takes longer than a lease is worth nothing; the statement may still have its effect. */
+  /** Soon enough to ask again, on another connection, before the leases run out. The statement may still have its effect. */
   private ask<T>(answer: Promise<T>): Promise<T> {
-    return withTimeLimit(answer, this.settings.leaseMs, 'The lease table');
+    return withTimeLimit(answer, this.settings.leaseMs / TRIES_PER_LEASE, 'The lease table');
   }
 }
