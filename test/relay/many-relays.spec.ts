@@ -155,7 +155,8 @@ for (const { name, needs } of DATABASES) {
       answer({ status: 'published' });
       await eventually(() => expect(transport.stepsOf('1')).toEqual([1, 2]));
       await delay(200);
-      expect(removals).not.toHaveBeenCalled();
+      // It may not know yet, and ask the database, which does.
+      for (const { value } of removals.mock.results) await expect(value).resolves.toBe(0);
       expect(await pending()).toBe(2);
       expect(await execute('select attempts from cqrs_outbox_retry')).toEqual([{ attempts: 1 }]);
     });

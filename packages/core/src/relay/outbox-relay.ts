@@ -14,6 +14,7 @@ import type { DestinationHealth } from './destination-health.js';
 import { DestinationRelay } from './destination-relay.js';
 import { OUTBOX_CHANNELS, type LeaseDiagnostic } from './diagnostics.js';
 import { LeaseStore } from './leases/lease-store.js';
+import { ProcessLeases } from './leases/process-leases.js';
 import { SlotLeases } from './leases/slot-leases.js';
 import { monotonicClock } from './relay-clock.js';
 import { RELAY_DEFAULTS } from './relay.options.js';
@@ -36,12 +37,7 @@ export class OutboxRelay {
   readonly #detached = AsyncLocalStorage.snapshot();
   #relays = new Map<string, DestinationRelay>();
   readonly #delayed: DelayedEntries;
-  /** Set while it runs by itself. */
-  #leases: SlotLeases | undefined;
-  #starting: Promise<void> = Promise.resolve();
-  /** Set while somebody relays by hand where it does not run by itself; calls at the same time share it. */
-  #guest: ReturnType<OutboxRelay['admitGuest']> | undefined;
-  #guestLeaving: Promise<void> = Promise.resolve();
+  readonly #leases = new ProcessLeases((isGuest) => this.leasesFor(isGuest));
 
   constructor(
     @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
@@ -62,7 +58,7 @@ export class OutboxRelay {
    * @throws AggregateError when a destination or the database failed; the others were relayed all the same
    */
   runOnce(): Promise<Record<string, RelayReport>> {
-    const work = this.#detached(() => this.withLeases((leases) => this.passAll(leases)));
+    const work = this.#detached(() => this.#leases.use((leases) => this.passAll(leases)));
     return work.catch((error: unknown) => {
       const errors: unknown[] = error instanceof AggregateError ? error.errors : [error];
       throw new AggregateError(errors, `Relaying failed: ${errors.map(messageOf).join('; ')}`, {
@@ -76,12 +72,12 @@ export class OutboxRelay {
    * that is being waited for is not waited for.
    *
    * @throws {@link CqrsOutboxError} with code `ENTRY_NOT_FOUND` when no entry with this message id is in the outbox, it is
-   *   not due yet, or a dead letter parks its key, and `PUBLISH_FAILED` when a destination did not take it, or another instance has leased its slot and
-   *   publishes it itself
+   *   not due yet, or a dead letter parks its key, and `PUBLISH_FAILED` when a destination did not take it, or another
+   *   instance has leased its slot and publishes it itself
    */
   async publishOne(messageId: string): Promise<void> {
     const published = await this.#detached(() =>
-      this.withLeases((leases) =>
+      this.#leases.use((leases) =>
         Promise.all([...this.relays.values()].map((relay) => this.publishAt(relay, leases, messageId))),
       ),
     );
@@ -98,7 +94,7 @@ export class OutboxRelay {
    * pass, and where no relay runs, each is `up`.
    */
   health(): DestinationHealth[] {
-    const outage = this.#leases?.outage;
+    const outage = this.#leases.standing?.outage;
     return [...this.relays.values()].map(({ destination, health }) => {
       if (health.state === 'down' || !outage) return health;
       const { reason, since: downSince, failures } = outage;
@@ -108,23 +104,21 @@ export class OutboxRelay {
 
   /** The name of this process's relay in the lease table; undefined while it has none. It changes when its leases ran out. */
   get instance(): string | undefined {
-    return this.#leases?.instance;
+    return this.#leases.standing?.instance;
   }
 
   /** Whether this process is the one for what only one instance should do: it has the first slot. @internal */
   get isFirst(): boolean {
     const { first } = slotsOf(this.options.slots);
-    return this.#leases?.usable().some(({ slot }) => slot === first) ?? false;
+    return this.#leases.standing?.usable().some(({ slot }) => slot === first) ?? false;
   }
 
   /** @internal */
   start(): void {
-    const leases = this.leasesFor(false);
-    this.#leases = leases;
     this.#detached(() => {
-      for (const relay of this.relays.values()) relay.start(leases);
-      // A failure is logged there, and tried again.
-      this.#starting = leases.start().catch(() => undefined);
+      this.#leases.start((leases) => {
+        for (const relay of this.relays.values()) relay.start(leases);
+      });
     });
   }
 
@@ -133,8 +127,9 @@ export class OutboxRelay {
     const delays = entries.flatMap(({ availableAt }) =>
       availableAt ? [availableAt.getTime() - Date.now()] : [],
     );
-    if (delays.length > 0 && this.#leases) {
-      this.#delayed.lookIn(Math.max(0, Math.min(...delays)), this.#leases, () => this.wakeAll());
+    const { standing } = this.#leases;
+    if (delays.length > 0 && standing) {
+      this.#delayed.lookIn(Math.max(0, Math.min(...delays)), standing, () => this.wakeAll());
     }
     for (const [destination, group] of Map.groupBy(entries, (entry) => entry.destination)) {
       this.relays.get(destination)?.wake(new Set(group.map(({ slot }) => slot)));
@@ -148,7 +143,8 @@ export class OutboxRelay {
 
   /** The cron tick: whatever no news has come of. @internal */
   tick(): void {
-    if (this.#leases) this.#delayed.look(this.#leases, () => this.wakeAll());
+    const { standing } = this.#leases;
+    if (standing) this.#delayed.look(standing, () => this.wakeAll());
     this.wakeAll();
   }
 
@@ -160,10 +156,10 @@ export class OutboxRelay {
   async stop(): Promise<void> {
     const { drainTimeoutMs } = this.relayOptions;
     const running = [...this.relays.values()];
-    const leases = this.#leases;
+    const leases = this.#leases.standing;
     await this.within(drainTimeoutMs, this.#delayed.stop(), 'Moving delayed entries');
     // What was committed right after the boot is published too.
-    await this.within(drainTimeoutMs, this.#starting, 'Leasing slots');
+    await this.within(drainTimeoutMs, this.#leases.ready(), 'Leasing slots');
     if (leases?.isValid) {
       const reachable = running.filter(({ health }) => health.state === 'up');
       const drained = this.#detached(() => Promise.allSettled(reachable.map((relay) => relay.pass(leases))));
@@ -175,8 +171,7 @@ export class OutboxRelay {
       'Stopping the relay',
     );
     // A batch that hangs may still come back: without a lease it writes nothing.
-    if (leases) await this.within(HAND_OVER_MS, leases.stop(), 'Handing over the slots');
-    this.#leases = undefined;
+    await this.within(HAND_OVER_MS, this.#leases.stop(), 'Handing over the slots');
   }
 
   private async within(limitMs: number, work: Promise<unknown>, what: string): Promise<void> {
@@ -201,34 +196,6 @@ export class OutboxRelay {
         return outcome.status === 'fulfilled' && destination ? [[destination, outcome.value]] : [];
       }),
     );
-  }
-
-  /** Works with the leases of the relay that runs here or, where none does, with those of a guest. */
-  private async withLeases<T>(work: (leases: SlotLeases) => Promise<T>): Promise<T> {
-    if (this.#leases) {
-      await this.#starting;
-      const { outage } = this.#leases;
-      if (outage) throw new Error(outage.reason);
-      return work(this.#leases);
-    }
-    const guest = (this.#guest ??= this.admitGuest());
-    guest.users++;
-    try {
-      await guest.isReady;
-      return await work(guest.leases);
-    } finally {
-      if (--guest.users === 0) {
-        this.#guest = undefined;
-        this.#guestLeaving = guest.leases.stop();
-        await this.#guestLeaving;
-      }
-    }
-  }
-
-  private admitGuest(): { leases: SlotLeases; isReady: Promise<void>; users: number } {
-    const leases = this.leasesFor(true);
-    // The slots of the one before are free only when it has left.
-    return { leases, isReady: this.#guestLeaving.then(() => leases.start()), users: 0 };
   }
 
   private leasesFor(isGuest: boolean): SlotLeases {

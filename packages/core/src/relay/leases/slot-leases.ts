@@ -1,40 +1,12 @@
 import { Logger } from '@nestjs/common';
 import { messageOf } from '../../cqrs-outbox.error.js';
 import { withTimeLimit } from '../../transports/time-limit.js';
-import type { RelayClock } from '../relay-clock.js';
 import { Signal } from '../signal.js';
 import { fairShare } from './fair-share.js';
 import { HeldLeases } from './held-leases.js';
+import type { LeaseEnvironment, LeaseOutage, LeaseSettings } from './lease-environment.js';
 import type { Lease, LeaseStore, RelayInstance, SlotOwner } from './lease-store.js';
 import { SilentInstances } from './silent-instances.js';
-
-/** How {@link SlotLeases} works. */
-export interface LeaseSettings {
-  readonly slotCount: number;
-  readonly leaseMs: number;
-  /** A guest has no share of its own: it takes what is free, and gives it back when it withdraws. */
-  readonly isGuest: boolean;
-}
-
-/** What {@link SlotLeases} needs of the process around it. */
-export interface LeaseEnvironment {
-  readonly clock: RelayClock;
-  readonly random: () => number;
-  /** A name for a new instance, never used before. */
-  readonly newInstance: () => string;
-  readonly onGained: (slots: readonly number[]) => void;
-  readonly onLost: (slots: readonly number[]) => void;
-  /** Leases can be used again that were kept, but not renewed in time, or under suspicion. */
-  readonly onResumed: () => void;
-}
-
-/** Since when and why the lease table can't be reached. */
-export interface LeaseOutage {
-  readonly reason: string;
-  readonly since: Date;
-  /** In a row. */
-  readonly failures: number;
-}
 
 /** The part of a lease's time in which nothing is begun any more: what is on its way must arrive before the end. */
 const MARGIN = 0.1;
