@@ -65,6 +65,8 @@ async function lock(sql: Sql, id: string | number): Promise<void> {
 
 /** To be the victim of a deadlock, or of another fault that hits the database, is what this is for. */
 function isOrdinary(error: unknown): boolean {
-  const { code = '' } = error as { code?: unknown };
-  return /DEADLOCK|LOCK_WAIT|^40P01|^57P|^08|CONNECTION|ECONN|EPIPE|PROTOCOL/.test(String(code));
+  const { code = '', message = '' } = error as { code?: unknown; message?: unknown };
+  const isHit = /DEADLOCK|LOCK_WAIT|^40P01|^57P|^08|CONNECTION|ECONN|EPIPE|PROTOCOL/.test(String(code));
+  // What pg says of a client whose connection has broken has no code.
+  return isHit || /connection error|Connection terminated/.test(String(message));
 }

@@ -5,7 +5,8 @@ import { HAPPENED, MAX_MESSAGE_BYTES, NOWHERE, refusedKey, refusedName } from '.
 import type { Stage } from '../stage/stage.ts';
 import { targetOf } from './targets.ts';
 
-const ACCEPT_TRIES = 60;
+/** An outage of a minute may begin right before. */
+const ACCEPT_TRIES = 180;
 
 /** The broker refuses one message of a key, and takes it a little later; the key's later ones wait for it. */
 export async function refusal(stage: Stage, fault: PlannedFault): Promise<void> {
