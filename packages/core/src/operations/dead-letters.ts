@@ -59,7 +59,7 @@ export class DeadLetters {
 
   /** Puts all dead letters back into the outbox. @returns how many */
   async requeueAll(): Promise<number> {
-    const count = await drained(() => this.store.requeue({}));
+    const count = await this.drained({}, (part) => this.store.requeue(part));
     this.relay.wakeAll();
     return count;
   }
@@ -83,12 +83,26 @@ export class DeadLetters {
     const part = checked(selection, SELECTABLE);
     if (Object.keys(part).length === 0)
       throw invalidSelection(`give at least one of ${SELECTABLE.join(', ')}; nothing selects nothing here`);
-    const count = await drained(() => work(part));
+    const count = await this.drained(part, work);
     if (count > 0 || part.messageId === undefined) return count;
     throw new CqrsOutboxError(
       'DEAD_LETTER_NOT_FOUND',
       `There is no dead letter of message ${part.messageId}: it was requeued or discarded already, or the id is wrong.`,
     );
+  }
+
+  /** Part by part, as far as there are now: the relay may give entries up again meanwhile. */
+  private async drained(
+    selection: DeadLetterSelection,
+    work: (selection: DeadLetterSelection) => Promise<number>,
+  ): Promise<number> {
+    const upTo = await this.store.newest();
+    if (upTo === undefined) return 0;
+    for (let total = 0; ;) {
+      const count = await work({ ...selection, upTo });
+      if (count === 0) return total;
+      total += count;
+    }
   }
 }
 
@@ -100,14 +114,6 @@ function checked<T extends object>(given: T, known: readonly string[]): T {
     if (typeof value !== 'string') throw invalidSelection(`${name} is ${String(value)}, but must be a text`);
   }
   return given;
-}
-
-async function drained(work: () => Promise<number>): Promise<number> {
-  for (let total = 0; ;) {
-    const count = await work();
-    if (count === 0) return total;
-    total += count;
-  }
 }
 
 function invalidSelection(why: string): CqrsOutboxError {

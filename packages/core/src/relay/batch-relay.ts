@@ -227,7 +227,7 @@ function resultOf(entry: StoredEntry, result: PublishResult | undefined): Publis
   if (entry.unreadable !== undefined) {
     return {
       status: 'refused',
-      error: new Error(`The row can't be read: ${entry.unreadable}`),
+      error: new Error(entry.unreadable),
       permanent: true,
     };
   }

@@ -67,7 +67,7 @@ interface RetryTable {
   retry_at: number | string | null;
   last_error: string;
   last_stack: string | null;
-  /** JSON, an array of `{ at, error }`; null in rows of version 1. */
+  /** JSON, an array of `{ attempt, at, error }`; null in rows of version 1. */
   history: string | null;
 }
 

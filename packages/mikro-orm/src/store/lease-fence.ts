@@ -1,6 +1,7 @@
 import type { Lease } from '@cqrs-outbox/core';
 import { sql, type RawBuilder } from 'kysely';
 import type { SqlDialect } from '../schema/sql-dialect.js';
+import { byPrimaryKey } from './statements.js';
 
 /** More than there can be leases. */
 const MANY_SLOTS = 1_000;
@@ -21,7 +22,8 @@ export function leaseFence(dialect: SqlDialect, leases: readonly Lease[]): Lease
   const each = leases.map(
     ({ slot, owner, epoch }) => sql`(slot = ${slot} and owner = ${owner} and epoch = ${epoch})`,
   );
-  const slots = sql`select slot from cqrs_outbox_slot where ${sql.join(each, sql` or `)}`;
+  const slots = sql`
+    select slot from cqrs_outbox_slot ${byPrimaryKey(dialect)} where ${sql.join(each, sql` or `)}`;
   switch (dialect) {
     case 'mysql':
       // The limit keeps the optimizer from merging it into the statement around it, whose plan it would change.

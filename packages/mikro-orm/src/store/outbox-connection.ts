@@ -57,7 +57,7 @@ export class OutboxConnection {
   get now(): RawBuilder<number | string> {
     switch (this.dialect) {
       case 'mysql':
-        return sql<number | string>`cast(unix_timestamp(sysdate(3)) * 1000 as signed)`;
+        return sql<number | string>`timestampdiff(microsecond, '1970-01-01', utc_timestamp(3)) div 1000`;
       case 'postgresql':
         return sql<number | string>`cast(extract(epoch from clock_timestamp()) * 1000 as bigint)`;
       case 'sqlite':

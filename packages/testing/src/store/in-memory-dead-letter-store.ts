@@ -23,12 +23,19 @@ export class InMemoryDeadLetterStore extends DeadLetterStore {
       .map(toDeadLetter);
   }
 
+  async newest(): Promise<string | undefined> {
+    const newest = this.database.deadLetters.at(-1);
+    return newest && String(newest.deadLetterId);
+  }
+
   async requeue(selection: DeadLetterSelection): Promise<number> {
     const waiting = new Set([...this.database.entries.values()].map(({ entry }) => messageOf(entry)));
     const rows = this.select(selection)
       .sort((a, b) => Number(a.position - b.position))
       .slice(0, MOVED_AT_ONCE);
     this.delete(rows);
+    // A retry of a later entry must not hold back what comes before it.
+    for (const { entry } of rows) this.database.retries.delete(keyOf(entry.destination, entry.key));
     const missing = rows.filter(({ entry }) => !waiting.has(messageOf(entry)));
     this.database.putBack(
       missing.map(({ position, entry, unreadable }) => {
@@ -51,9 +58,10 @@ export class InMemoryDeadLetterStore extends DeadLetterStore {
     return this.delete(old.slice(0, limit));
   }
 
-  private select({ messageId, destination, key, name }: DeadLetterSelection): DeadLetterRow[] {
+  private select({ messageId, destination, key, name, upTo }: DeadLetterSelection): DeadLetterRow[] {
     return this.database.deadLetters.filter(
-      ({ entry }) =>
+      ({ entry, deadLetterId }) =>
+        (upTo === undefined || deadLetterId <= BigInt(upTo)) &&
         entry.id === (messageId ?? entry.id) &&
         entry.destination === (destination ?? entry.destination) &&
         entry.key === (key ?? entry.key) &&

@@ -2,7 +2,7 @@ import { LeaseStore, slotsOf, type Lease, type RelayInstance, type SlotOwner } f
 import { sql } from 'kysely';
 import type { OutboxKysely } from '../../schema/tables.js';
 import type { OutboxConnection } from '../outbox-connection.js';
-import { ignoringConflicts, overwriting, writtenRows } from '../statements.js';
+import { byPrimaryKey, ignoringConflicts, overwriting, writtenRows } from '../statements.js';
 
 /** Guests divide the keys as those do whose slots they take, but have no share. */
 const GUEST = 0;
@@ -75,7 +75,7 @@ export class MikroOrmLeaseStore extends LeaseStore {
     const asRead = slots.map(({ slot, epoch }) => sql`(slot = ${slot} and epoch = ${epoch})`);
     await this.connection.withLockRetries((client) =>
       sql`
-        update cqrs_outbox_slot set owner = ${instance}, epoch = epoch + 1
+        update cqrs_outbox_slot ${byPrimaryKey(this.connection.dialect)} set owner = ${instance}, epoch = epoch + 1
         where (${sql.join(asRead, sql` or `)})
           and (owner is null
             or not exists (select 1 from cqrs_outbox_relay r where r.instance = cqrs_outbox_slot.owner))

@@ -22,12 +22,14 @@ export function deadLetterConditions({
   destination,
   key,
   name,
+  upTo,
 }: DeadLetterSelection): RawBuilder<boolean> {
   const conditions = [isBuried];
   if (messageId !== undefined) conditions.push(sql`d.message_id = ${messageId}`);
   if (destination !== undefined) conditions.push(sql`d.destination = ${destination}`);
   if (key !== undefined) conditions.push(sql`d.message_key = ${key}`);
   if (name !== undefined) conditions.push(sql`d.name = ${name}`);
+  if (upTo !== undefined) conditions.push(sql`d.id <= ${BigInt(upTo)}`);
   return sql`${sql.join(conditions, sql` and `)}`;
 }
 

@@ -35,6 +35,13 @@ export class MikroOrmDeadLetterStore extends DeadLetterStore {
     return rows.map(toDeadLetter);
   }
 
+  async newest(): Promise<string | undefined> {
+    const { rows } = await sql<{ id: number | string | null }>`
+      select max(id) as id from cqrs_outbox_dead_letter`.execute(await this.connection.client());
+    const id = rows[0]?.id;
+    return id === null || id === undefined ? undefined : String(id);
+  }
+
   async requeue(selection: DeadLetterSelection): Promise<number> {
     return this.moveEach(selection, requeueLetters);
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Lease } from '@cqrs-outbox/core';
 import { keyInSlot, SAMPLE_SLOT_COUNT, SAMPLE_SLOTS } from '../sample-message.js';
 import { DELAY_MS, SampleRelay } from '../sample-relay.js';
-import { commit, fetchAll, fetchFirst, fetchLabels, fetchOne, labelled } from '../scripted-hooks.js';
+import { commit, fetchAll, fetchFirst, fetchLabels, fetchOne, labelled, labelOf } from '../scripted-hooks.js';
 import type { DeclareStoreTest } from '../store-suite.js';
 import { selectableEntries, SELECTIONS } from './listing.js';
 import { assignSlots, listLabels, requeue, withDeadLetters } from './scene.js';
@@ -47,6 +47,28 @@ export function requeueTests(test: DeclareStoreTest): void {
     await commit(fixture, 'e');
     await requeue(fixture);
     assert.deepEqual(await fetchLabels(fixture), ['a', 'b', 'c', 'd', 'e']);
+  });
+
+  test('puts a requeued entry before one of its key that waits for a retry', async ({ fixture }) => {
+    const relay = await withDeadLetters(fixture, ['a', 'b', 'c'], ['a']);
+    await relay.remove([await fetchOne(fixture, 'b')]);
+    await relay.reschedule(await fetchOne(fixture, 'c'));
+    assert.deepEqual(await fetchLabels(fixture), []);
+    assert.equal(await requeue(fixture), 1);
+    const [first, ...others] = await fetchAll(fixture);
+    assert.equal(first && labelOf(first), 'a');
+    assert.equal(first?.attempts, 0);
+    assert.deepEqual(others.map(labelOf), ['c']);
+  });
+
+  test('requeues and discards those that there were at a time', async ({ fixture }) => {
+    const relay = await withDeadLetters(fixture, ['a', 'b', 'c', 'd'], ['a', 'b']);
+    const upTo = await fixture.deadLetters.newest();
+    assert.ok(upTo);
+    await relay.bury(await fetchOne(fixture, 'c'));
+    assert.equal(await requeue(fixture, { upTo }), 2);
+    assert.equal(await fixture.deadLetters.discard({ upTo }), 0);
+    assert.deepEqual(await listLabels(fixture), ['c']);
   });
 
   test('requeues a message once', async ({ fixture }) => {
