@@ -84,7 +84,7 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: RETRIES,
-        from: '(r.entry_id is null or (r.entry_id = o.id and ${isDue(now)}))',
+        from: '(r.entry_id is null or ${isEarlier} or (r.entry_id = o.id and ${isDue(now)}))',
         to: '(r.entry_id is null or r.entry_id <> o.id or ${isDue(now)})',
       },
       {

@@ -48,9 +48,8 @@ export abstract class DeadLetterStore {
   abstract newest(): Promise<string | undefined>;
 
   /**
-   * Moves dead letters back into the outbox, at the position that they had there: same message id, no attempts. The
-   * keys that they park are free, and retries of their keys that are waited for are forgotten, so that what is requeued comes
-   * first. 500 at most each time, the earliest position first. They wait for a slot until
+   * Moves dead letters back into the outbox, at the position that they had there: same message id, no attempts, and
+   * the keys that they park are free. 500 at most each time, the earliest position first. They wait for a slot until
    * {@link OutboxStore.assignSlots}. One whose message is in the outbox already, through a replay, is only deleted here.
    *
    * @returns how many

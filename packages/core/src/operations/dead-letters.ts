@@ -31,7 +31,7 @@ export class DeadLetters {
    * @throws {@link CqrsOutboxError} with code `DEAD_LETTER_SELECTION` for a limit that is none, and a condition
    *   that is no text
    */
-  async list(page: Partial<DeadLetterPage> = {}): Promise<DeadLetter[]> {
+  async list(page: Partial<Omit<DeadLetterPage, 'upTo'>> = {}): Promise<DeadLetter[]> {
     const { limit = DEFAULT_LIMIT, after, ...selection } = page;
     if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT)
       throw invalidSelection(`limit is ${limit}, but must be an integer from 1 to ${MAX_LIMIT}`);
@@ -51,7 +51,7 @@ export class DeadLetters {
    * @throws {@link CqrsOutboxError} with code `DEAD_LETTER_NOT_FOUND` when there is none with the given `messageId`: it was
    *   requeued or discarded already. With code `DEAD_LETTER_SELECTION` when nothing is selected; {@link requeueAll} is for all.
    */
-  async requeue(selection: DeadLetterSelection): Promise<number> {
+  async requeue(selection: Omit<DeadLetterSelection, 'upTo'>): Promise<number> {
     const count = await this.repeat(selection, (part) => this.store.requeue(part));
     this.relay.wakeAll();
     return count;
@@ -70,7 +70,7 @@ export class DeadLetters {
    * @returns how many
    * @throws {@link CqrsOutboxError} as {@link requeue} does
    */
-  async discard(selection: DeadLetterSelection): Promise<number> {
+  async discard(selection: Omit<DeadLetterSelection, 'upTo'>): Promise<number> {
     const count = await this.repeat(selection, (part) => this.store.discard(part));
     this.relay.wakeAll();
     return count;

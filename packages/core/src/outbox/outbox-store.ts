@@ -47,8 +47,9 @@ export abstract class OutboxStore {
    * after a position: a transaction that has drawn a lower one may commit later, and what follows it of its key must not
    * be seen without it. For the same reason nothing is returned while the snapshot has misplaced entries of the destination.
    *
-   * Of a key that waits for a retry, none is returned before the retry is due, by the database's clock, and then the
-   * refused entry alone. Of a key that is parked by a dead letter (policy `park`), none is returned.
+   * Of a key that waits for a retry, the refused entry is returned when the retry is due, by the database's clock, and none
+   * behind it; those before it, which are requeued dead letters, are not held back, and have no attempts. Of a key that is
+   * parked by a dead letter (policy `park`), none is returned.
    */
   abstract fetch(selection: EntrySelection): Promise<FetchedEntries>;
 

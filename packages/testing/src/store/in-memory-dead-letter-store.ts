@@ -34,8 +34,6 @@ export class InMemoryDeadLetterStore extends DeadLetterStore {
       .sort((a, b) => Number(a.position - b.position))
       .slice(0, MOVED_AT_ONCE);
     this.delete(rows);
-    // A retry of a later entry must not hold back what comes before it.
-    for (const { entry } of rows) this.database.retries.delete(keyOf(entry.destination, entry.key));
     const missing = rows.filter(({ entry }) => !waiting.has(messageOf(entry)));
     this.database.putBack(
       missing.map(({ position, entry, unreadable }) => {

@@ -155,10 +155,11 @@ export class InMemoryOutboxStore extends OutboxStore {
     );
   }
 
-  /** Whether no retry holds it back: neither its own that is not due, nor that of another entry of its key. */
+  /** Whether no retry holds it back: neither its own that is not due, nor that of an earlier entry of its key. */
   private isDue({ position, entry }: EntryRow): boolean {
     const retry = this.database.retryOf(entry);
-    return !retry || (retry.position === position && retry.retryAt <= this.database.clock.now());
+    if (!retry || position < retry.position) return true;
+    return retry.position === position && retry.retryAt <= this.database.clock.now();
   }
 
   private historyWith({ position, entry }: EntryRow, { error }: Failure, before: number): FailedAttempt[] {

@@ -34,7 +34,7 @@ export async function requeueLetters(
     where not exists (
       select 1 from cqrs_outbox o where o.message_id = d.message_id and o.destination = d.destination)
     order by d.id ${ignoring}`.execute(client);
-  await freeKeys(client, letters, { isRequeued: true });
+  await freeKeys(client, letters);
   return deleteLetters(client, dialect, locked);
 }
 
@@ -48,7 +48,6 @@ export async function discardLetters(
   await freeKeys(
     client,
     sql`${locked} listed ${joinInOrder(dialect)} cqrs_outbox_dead_letter d ${byPrimaryKey(dialect)} on d.id = listed.id`,
-    { isRequeued: false },
   );
   return deleteLetters(client, dialect, locked);
 }
@@ -66,15 +65,8 @@ async function lockLetters(
   return rows.map(({ id }) => String(id));
 }
 
-/**
- * After this, nothing of the keys waits for these dead letters. What is requeued must not wait for the retry of a later
- * entry of its key either: that one is then tried again in its turn, and its attempts are forgotten.
- */
-async function freeKeys(
-  client: OutboxKysely,
-  letters: RawBuilder<unknown>,
-  { isRequeued }: { isRequeued: boolean },
-): Promise<void> {
+/** The rows of retries that name a dead letter: after this, none of its key waits for it. */
+async function freeKeys(client: OutboxKysely, letters: RawBuilder<unknown>): Promise<void> {
   const { rows } = await sql<{ destination: string; message_key: string; position: number | string }>`
     select d.destination, d.message_key, d.position from ${letters} where d.position is not null`.execute(
     client,
@@ -84,10 +76,7 @@ async function freeKeys(
       .deleteFrom('cqrs_outbox_retry')
       .where('destination', '=', destination)
       .where('message_key', '=', message_key)
-      .where((retry) => {
-        const isOfLetter = retry('entry_id', '=', BigInt(position));
-        return isRequeued ? retry.or([isOfLetter, retry('retry_at', 'is not', null)]) : isOfLetter;
-      })
+      .where('entry_id', '=', BigInt(position))
       .execute();
 }
 

@@ -16,7 +16,8 @@ export interface EntryParts {
 
 /**
  * The parts of the query of entries that respect retries: of a key that is held back only the refused entry may come,
- * and not before its time. Each database gets the form that it can't but run entry by entry, in the order of the index.
+ * and not before its time; and what stands before it, which was a dead letter and is back. Each database gets the form
+ * that it can't but run entry by entry, in the order of the index.
  *
  * @param columns those of `o`
  */
@@ -39,10 +40,13 @@ function partsJoinedToRetries(
   const join = sql`
     left join cqrs_outbox_retry r
       on r.destination = o.destination and r.message_key = o.message_key and ${isBlocking}`;
-  const isFree = sql`(r.entry_id is null or (r.entry_id = o.id and ${isDue(now)}))`;
+  const isEarlier = sql`(r.retry_at is not null and o.id < r.entry_id)`;
+  const isFree = sql`(r.entry_id is null or ${isEarlier} or (r.entry_id = o.id and ${isDue(now)}))`;
+  // The attempts of the row are those of the entry that it names.
+  const attempts = sql`case when r.entry_id = o.id then r.attempts else 0 end as attempts`;
   const parts = slots.map((slot) =>
     index.part(
-      sql`select ${columns}, r.attempts`,
+      sql`select ${columns}, ${attempts}`,
       join,
       sql`${index.at(destination, slot)} and ${isFree}`,
       limitPerSlot,
@@ -67,11 +71,16 @@ function partsBesideRetries(
     where ${isDue(now)} and o.slot in (${sql.join(slots.map((slot) => sql.lit(slot)))})
     order by o.id
     limit ${sql.lit(limitPerSlot * slots.length)})`;
+  // One object for the whole query: a subquery for each entry would read through the retries each time.
+  const retried = sql`(select jsonb_object_agg(r.message_key, r.entry_id) from r where r.retry_at is not null)`;
+  const isFree = sql`(
+    o.message_key not in (select message_key from r)
+    or o.id < cast(${retried} ->> o.message_key as bigint))`;
   const free = slots.map((slot) =>
     index.part(
       sql`select ${columns}, 0 as attempts`,
       sql``,
-      sql`${index.at(destination, slot)} and o.message_key not in (select message_key from r)`,
+      sql`${index.at(destination, slot)} and ${isFree}`,
       limitPerSlot,
     ),
   );

@@ -3,6 +3,7 @@ import type { Lease } from '@cqrs-outbox/core';
 import { keyInSlot, SAMPLE_SLOT_COUNT, SAMPLE_SLOTS } from '../sample-message.js';
 import { DELAY_MS, SampleRelay } from '../sample-relay.js';
 import { commit, fetchAll, fetchFirst, fetchLabels, fetchOne, labelled, labelOf } from '../scripted-hooks.js';
+import type { StoreFixture } from '../store-harness.js';
 import type { DeclareStoreTest } from '../store-suite.js';
 import { selectableEntries, SELECTIONS } from './listing.js';
 import { assignSlots, listLabels, requeue, withDeadLetters } from './scene.js';
@@ -49,16 +50,43 @@ export function requeueTests(test: DeclareStoreTest): void {
     assert.deepEqual(await fetchLabels(fixture), ['a', 'b', 'c', 'd', 'e']);
   });
 
-  test('puts a requeued entry before one of its key that waits for a retry', async ({ fixture }) => {
-    const relay = await withDeadLetters(fixture, ['a', 'b', 'c'], ['a']);
+  test('puts a requeued entry before one of its key that waits for a retry, which keeps its own', async ({
+    fixture,
+  }) => {
+    const relay = await withDeadLetters(fixture, ['a', 'b', 'c', 'd'], ['a']);
     await relay.remove([await fetchOne(fixture, 'b')]);
     await relay.reschedule(await fetchOne(fixture, 'c'));
-    assert.deepEqual(await fetchLabels(fixture), []);
-    assert.equal(await requeue(fixture), 1);
-    const [first, ...others] = await fetchAll(fixture);
-    assert.equal(first && labelOf(first), 'a');
-    assert.equal(first?.attempts, 0);
-    assert.deepEqual(others.map(labelOf), ['c']);
+    assert.deepEqual(await labelsAndAttempts(fixture), []);
+    await requeue(fixture);
+    assert.deepEqual(await labelsAndAttempts(fixture), [['a', 0]]);
+    await fixture.passTime(DELAY_MS);
+    const due = await labelsAndAttempts(fixture);
+    assert.deepEqual(due, [
+      ['a', 0],
+      ['c', 1],
+    ]);
+    await relay.remove([await fetchOne(fixture, 'a')]);
+    assert.deepEqual(await labelsAndAttempts(fixture), [['c', 1]]);
+  });
+
+  test('puts it before one that is refused only after the requeueing', async ({ fixture }) => {
+    const relay = await withDeadLetters(fixture, ['a', 'b'], ['a']);
+    const inHand = await fetchOne(fixture, 'b');
+    await requeue(fixture);
+    await relay.reschedule(inHand);
+    assert.deepEqual(await labelsAndAttempts(fixture), [['a', 0]]);
+  });
+
+  test('holds the later one back when the requeued one is refused', async ({ fixture }) => {
+    const relay = await withDeadLetters(fixture, ['a', 'b'], ['a']);
+    await relay.reschedule(await fetchOne(fixture, 'b'), 0);
+    await requeue(fixture);
+    await relay.reschedule(await fetchOne(fixture, 'a'));
+    assert.deepEqual(await labelsAndAttempts(fixture), []);
+    await fixture.passTime(DELAY_MS);
+    assert.deepEqual(await labelsAndAttempts(fixture), [['a', 1]]);
+    await relay.remove([await fetchOne(fixture, 'a')]);
+    assert.deepEqual(await labelsAndAttempts(fixture), [['b', 0]]);
   });
 
   test('requeues and discards those that there were at a time', async ({ fixture }) => {
@@ -148,4 +176,8 @@ export function manyRequeuedTests(test: DeclareStoreTest): void {
     assert.equal(await requeue(fixture), 3);
     assert.deepEqual(await fetchLabels(fixture), labels);
   });
+}
+
+async function labelsAndAttempts(fixture: StoreFixture): Promise<[label: string, attempts: number][]> {
+  return (await fetchAll(fixture)).map((entry) => [labelOf(entry), entry.attempts]);
 }
