@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import type { ClientRMQ, RmqOptions } from '@nestjs/microservices';
 import { messageOf } from '../cqrs-outbox.error.js';
 import { toWireHeaders, WIRE_HEADERS, type Message } from '../messages/message.js';
@@ -27,6 +28,7 @@ interface ConnectionManager {
   }): {
     waitForConnect(): Promise<void>;
     close(): Promise<void>;
+    on(event: 'error', listener: (error: unknown) => void): unknown;
   };
 }
 
@@ -137,6 +139,11 @@ class OpenChannel {
       json: false,
       confirm: true,
       setup: async (channel) => this.use(channel),
+    });
+    // Without a listener, a channel that can't be opened while the connection breaks would end the process. It is opened
+    // again with the next connection, and what is published until then fails.
+    this.#wrapper.on('error', (error) => {
+      new Logger('CqrsOutbox').debug(`The channel of RabbitMQ could not be opened: ${messageOf(error)}`);
     });
   }
 
