@@ -1,14 +1,8 @@
 import { sql, type RawBuilder } from 'kysely';
 import type { SqlDialect } from '../../schema/sql-dialect.js';
 import { ENTRY_COLUMNS, type OutboxKysely } from '../../schema/tables.js';
-import {
-  byPrimaryKey,
-  columnList,
-  ignoringConflicts,
-  joinInOrder,
-  listedIds,
-  writtenRows,
-} from '../statements.js';
+import { byPrimaryKey, columnList, ignoringConflicts, joinInOrder, listedIds } from '../statements.js';
+import { deleteListed } from './delete-listed.js';
 
 /**
  * Puts dead letters back where they were, inside a transaction: they are locked first, and chosen anew among those that
@@ -21,7 +15,8 @@ export async function requeueLetters(
   dialect: SqlDialect,
   ids: readonly string[],
 ): Promise<number> {
-  const locked = listedIds(dialect, await lockLetters(client, dialect, ids));
+  const lockedIds = await lockLetters(client, dialect, ids);
+  const locked = listedIds(dialect, lockedIds);
   const letters = sql`${locked} listed ${joinInOrder(dialect)} cqrs_outbox_dead_letter d ${byPrimaryKey(dialect)} on d.id = listed.id`;
   const ignoring = ignoringConflicts(dialect, 'cqrs_outbox', 'id');
   await sql`
@@ -35,7 +30,7 @@ export async function requeueLetters(
       select 1 from cqrs_outbox o where o.message_id = d.message_id and o.destination = d.destination)
     order by d.id ${ignoring}`.execute(client);
   await freeKeys(client, letters);
-  return deleteLetters(client, dialect, locked);
+  return deleteListed(client, dialect, { table: 'cqrs_outbox_dead_letter', column: 'id', ids: lockedIds });
 }
 
 /** Deletes dead letters for good, inside a transaction. @returns how many */
@@ -44,12 +39,13 @@ export async function discardLetters(
   dialect: SqlDialect,
   ids: readonly string[],
 ): Promise<number> {
-  const locked = listedIds(dialect, await lockLetters(client, dialect, ids));
+  const lockedIds = await lockLetters(client, dialect, ids);
+  const locked = listedIds(dialect, lockedIds);
   await freeKeys(
     client,
     sql`${locked} listed ${joinInOrder(dialect)} cqrs_outbox_dead_letter d ${byPrimaryKey(dialect)} on d.id = listed.id`,
   );
-  return deleteLetters(client, dialect, locked);
+  return deleteListed(client, dialect, { table: 'cqrs_outbox_dead_letter', column: 'id', ids: lockedIds });
 }
 
 /** Waits for others that have them locked. @returns the ids of those that are still there */
@@ -78,16 +74,4 @@ async function freeKeys(client: OutboxKysely, letters: RawBuilder<unknown>): Pro
       .where('message_key', '=', message_key)
       .where('entry_id', '=', BigInt(position))
       .execute();
-}
-
-async function deleteLetters(
-  client: OutboxKysely,
-  dialect: SqlDialect,
-  listed: RawBuilder<unknown>,
-): Promise<number> {
-  const statement =
-    dialect === 'mysql'
-      ? sql`delete d from ${listed} listed straight_join cqrs_outbox_dead_letter d ${byPrimaryKey(dialect)} on d.id = listed.id`
-      : sql`delete from cqrs_outbox_dead_letter where id in (select id from ${listed} listed)`;
-  return writtenRows(await statement.execute(client));
 }
