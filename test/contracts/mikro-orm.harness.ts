@@ -156,8 +156,12 @@ function toRejected(row: Record<string, unknown>): RejectedMessage {
   return {
     messageId: (row['message_id'] as string | null) ?? undefined,
     name: (row['name'] as string | null) ?? undefined,
+    topic: 'contract',
+    key: 'k',
     coordinates: row['coordinates'] as string,
     reason: row['reason'] as string,
+    stack: undefined,
+    attempts: 0,
     headers: JSON.parse(row['headers'] as string) as Record<string, string>,
     payload: toBytes(row['payload']),
   };

@@ -19,6 +19,7 @@ import { RESOLVED_OPTIONS, type CqrsOutboxOptions, type ResolvedOptions } from '
 import { EventConsumer } from './consumers/event-consumer.js';
 import { InboxStep } from './consumers/inbox-step.js';
 import { MessageDecoder } from './consumers/message-decoder.js';
+import { MessageDispatcher } from './consumers/message-dispatcher.js';
 import { Readiness } from './consumers/readiness.js';
 import { EventMap } from './handlers/event-map.js';
 import { HandlersExplorer } from './handlers/handlers.explorer.js';
@@ -88,6 +89,7 @@ import { UnitOfWork } from './unit-of-work/unit-of-work.js';
     OutboxHealthIndicator,
     InboxStep,
     MessageDecoder,
+    MessageDispatcher,
     Readiness,
     EventConsumer,
     BootCheck,

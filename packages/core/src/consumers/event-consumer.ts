@@ -1,13 +1,10 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { CqrsOutboxError, messageOf } from '../cqrs-outbox.error.js';
+import { messageOf } from '../cqrs-outbox.error.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
-import { EventMediator } from '../mediators/event-mediator.js';
-import { WIRE_HEADERS } from '../messages/message.js';
 import { acknowledge, redeliver } from './acknowledgement.js';
-import { InboxStore } from './inbox-store.js';
-import { MessageDecoder } from './message-decoder.js';
+import { MessageDispatcher } from './message-dispatcher.js';
 import { Readiness } from './readiness.js';
-import { receive, type ReceivedMessage } from './received-message.js';
+import { describeMessage, receive } from './received-message.js';
 
 /** Receives messages in a Nest controller and hands their events to the handlers. */
 @Injectable()
@@ -16,9 +13,7 @@ export class EventConsumer {
 
   constructor(
     @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
-    private readonly decoder: MessageDecoder,
-    private readonly mediator: EventMediator,
-    private readonly inbox: InboxStore,
+    private readonly dispatcher: MessageDispatcher,
     private readonly readiness: Readiness,
   ) {}
 
@@ -45,43 +40,13 @@ export class EventConsumer {
     await this.readiness.wait();
     const message = receive(payload, context);
     try {
-      await this.handle(message);
+      await this.dispatcher.dispatch(message);
     } catch (error) {
       this.#logger.error(
-        `Handling failed, ${describe(message)} will be delivered again: ${messageOf(error)}`,
+        `Handling failed, ${describeMessage(message)} will be delivered again: ${messageOf(error)}`,
       );
       return redeliver(context, error, this.options.consumer.retryDelayMs);
     }
     acknowledge(context);
   }
-
-  private async handle(message: ReceivedMessage): Promise<void> {
-    let decoded;
-    try {
-      decoded = this.decoder.decode(message);
-    } catch (error) {
-      if (error instanceof CqrsOutboxError && error.code === 'MESSAGE_REJECTED')
-        return this.reject(message, error.message);
-      throw error;
-    }
-    if (!decoded) {
-      this.#logger.warn(`No event class has the name of ${describe(message)}: acknowledged, not handled.`);
-      return;
-    }
-    const { event, eventClass, context } = decoded;
-    if (event === null) await this.mediator.sendTombstone(eventClass, context);
-    else await this.mediator.send(event, context);
-  }
-
-  private async reject(message: ReceivedMessage, reason: string): Promise<void> {
-    this.#logger.error(`Set aside as a dead letter, ${describe(message)}: ${reason}.`);
-    const { headers, payload, coordinates } = message;
-    const messageId = headers[WIRE_HEADERS.id];
-    const name = headers[WIRE_HEADERS.name];
-    await this.inbox.setAside({ messageId, name, coordinates, reason, headers, payload });
-  }
-}
-
-function describe({ headers, coordinates }: ReceivedMessage): string {
-  return `message ${headers[WIRE_HEADERS.id] ?? '(no id)'} (${headers[WIRE_HEADERS.name] ?? 'no name'}) at ${coordinates}`;
 }

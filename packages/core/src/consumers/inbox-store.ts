@@ -2,9 +2,15 @@
 export interface RejectedMessage {
   readonly messageId: string | undefined;
   readonly name: string | undefined;
+  readonly topic: string;
+  readonly key: string | undefined;
   /** Where it was: `kafka meetings[3]@42`. */
   readonly coordinates: string;
   readonly reason: string;
+  /** Of the handler's last failure. */
+  readonly stack: string | undefined;
+  /** How often its handlers have failed; 0 when none was run. */
+  readonly attempts: number;
   readonly headers: Readonly<Record<string, string>>;
   /** The raw bytes. */
   readonly payload: Buffer | null;
@@ -12,6 +18,9 @@ export interface RejectedMessage {
 
 /** Port: what a consumer remembers. */
 export abstract class InboxStore {
+  /** Resolves when the database answers: what a handler failed for was not that it is away. */
+  abstract ping(): Promise<void>;
+
   /**
    * Inserts (message id, handler) in the current transaction. While another transaction has inserted the same pair and
    * is still open, this waits for its end.

@@ -15,6 +15,11 @@ export interface ReceivedMessage {
   readonly coordinates: string;
 }
 
+/** `message 42 (orders.paid) at kafka orders[3]@7`, for logs. */
+export function describeMessage({ headers, coordinates }: ReceivedMessage): string {
+  return `message ${headers[WIRE_HEADERS.id] ?? '(no id)'} (${headers[WIRE_HEADERS.name] ?? 'no name'}) at ${coordinates}`;
+}
+
 /** Brings what a Nest controller gets into one form. It does not throw for any input. */
 export function receive(payload: unknown, context: unknown): ReceivedMessage {
   if (context instanceof KafkaContext) return fromKafka(context);

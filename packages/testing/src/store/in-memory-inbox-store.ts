@@ -12,6 +12,8 @@ export class InMemoryInboxStore extends InboxStore {
     super();
   }
 
+  async ping(): Promise<void> {}
+
   async record(messageId: string, handler: string): Promise<void> {
     const { transaction } = this.unitOfWork;
     if (!transaction) throw new Error('record needs an open transaction.');

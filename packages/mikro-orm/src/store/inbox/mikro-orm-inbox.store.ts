@@ -20,6 +20,10 @@ export class MikroOrmInboxStore extends InboxStore {
     super();
   }
 
+  async ping(): Promise<void> {
+    await this.connection.run('select 1');
+  }
+
   async record(messageId: string, handler: string): Promise<void> {
     const current = this.orm.em.getTransactionContext<object>();
     if (!current) throw new TypeError('InboxStore.record needs the transaction of the handler.');

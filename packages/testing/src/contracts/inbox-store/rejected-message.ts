@@ -5,8 +5,12 @@ export function rejectedMessage(given: Partial<RejectedMessage>): RejectedMessag
   return {
     messageId: 'message',
     name: 'contract.happened',
+    topic: 'contract',
+    key: 'k',
     coordinates: 'kafka contract[0]@42',
     reason: 'the payload is no object',
+    stack: undefined,
+    attempts: 0,
     headers: { ce_id: 'message', 'x-text': 'é' },
     payload: Buffer.from([0, 255]),
     ...given,
