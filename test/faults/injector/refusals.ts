@@ -5,8 +5,8 @@ import { HAPPENED, MAX_MESSAGE_BYTES, NOWHERE, refusedKey, refusedName } from '.
 import type { Stage } from '../stage/stage.ts';
 import { targetOf } from './targets.ts';
 
-/** An outage of a minute may begin right before. */
-const ACCEPT_TRIES = 180;
+/** Outages of a minute may follow one another, and a broker starts slowly on a machine with much to do. */
+const ACCEPT_TRIES = 600;
 
 /** The broker refuses one message of a key, and takes it a little later; the key's later ones wait for it. */
 export async function refusal(stage: Stage, fault: PlannedFault): Promise<void> {

@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { monotonicMs } from '../history/event-log.ts';
 import type { PlannedFault } from '../plan/fault.ts';
 import type { RelayCommand } from '../processes/settings.ts';
 import type { Actor, Stage } from '../stage/stage.ts';
 import { becomes, targetOf } from './targets.ts';
 
-/** How long a relay has to come to the moment that it is to be hit at. */
-const MOMENT_LIMIT_MS = 2_000;
+/** How long a relay has to come to the moment that it is to be hit at, and how long the run waits for that. */
+const MOMENT_LIMIT_MS = 1_500;
+const MOMENT_WAIT_MS = 2_000;
 const MAX_RELAYS = 5;
 const MIN_RELAYS = 2;
 
@@ -69,9 +71,11 @@ async function hit(
   isDone: () => boolean,
 ): Promise<void> {
   if (moment !== 'any') {
-    const command: RelayCommand = { command: 'signal yourself', signal, moment };
+    // A relay that boots reads this late: an instant, so that it does not stop itself when the run has woken it up again.
+    const until = monotonicMs() + MOMENT_LIMIT_MS;
+    const command: RelayCommand = { command: 'signal yourself', signal, moment, until };
     actor.child.send(command);
-    if (await becomes(isDone, MOMENT_LIMIT_MS)) return;
+    if (await becomes(isDone, MOMENT_WAIT_MS)) return;
   }
   actor.child.signal(signal);
 }

@@ -1,13 +1,10 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { EventLog } from '../history/event-log.ts';
+import { EventLog, monotonicMs } from '../history/event-log.ts';
 import type { RelayRecord } from '../history/records.ts';
 import { recordDiagnostics } from './record-diagnostics.ts';
 import { START_AGAIN, readSettings, type RelayCommand } from './settings.ts';
 import { shiftClock } from './shiftable-clock.ts';
 import { startApp } from './start-app.ts';
-
-/** Shorter than the run waits for it. */
-const MOMENT_LIMIT_MS = 1_500;
 
 const settings = readSettings();
 const history = new EventLog<RelayRecord>(settings.historyFile);
@@ -15,7 +12,7 @@ recordDiagnostics(history);
 
 process.on('message', (message: RelayCommand) => {
   if (message.command === 'shift clock') shiftClock(message.byMs);
-  else signalYourself(message.signal, message.moment);
+  else signalYourself(message);
 });
 
 const starting = startApp(settings, {
@@ -49,12 +46,10 @@ function fail(error: unknown): never {
 }
 
 /** Subscribed after the history, which has been written by then: the batch is the last one, or is interrupted. */
-function signalYourself(signal: NodeJS.Signals, moment: 'publishing' | 'published'): void {
-  // Not later, when the run has stopped waiting for it and has sent the signal itself.
-  const until = performance.now() + MOMENT_LIMIT_MS;
+function signalYourself({ signal, moment, until }: RelayCommand & { command: 'signal yourself' }): void {
   const hit = (): void => {
     unsubscribe(`cqrs-outbox:${moment}`, hit);
-    if (performance.now() < until) process.kill(process.pid, signal);
+    if (monotonicMs() < until) process.kill(process.pid, signal);
   };
   subscribe(`cqrs-outbox:${moment}`, hit);
 }

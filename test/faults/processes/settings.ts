@@ -30,11 +30,13 @@ export const START_AGAIN = 75;
 
 /** What the run tells a relay. */
 export type RelayCommand =
-  /** Sends itself this signal in the middle of its next batch. */
+  /** Sends itself this signal in the middle of its next batch, unless that comes too late. */
   | {
       readonly command: 'signal yourself';
       readonly signal: 'SIGKILL' | 'SIGSTOP';
       readonly moment: 'publishing' | 'published';
+      /** By the monotonic clock: after that the run has sent the signal itself, and may have taken it back. */
+      readonly until: number;
     }
   | { readonly command: 'shift clock'; readonly byMs: number };
 
