@@ -4,6 +4,7 @@ import {
   CommandHandler,
   ConfigurationError,
   CqrsOutboxModule,
+  DomainEvent,
   EventHandler,
   IntegrationEvent,
   NotificationEvent,
@@ -285,6 +286,31 @@ describe('the boot check', () => {
       expect.stringContaining('@QueryHandler(Open), but Open does not extend Query'),
       expect.stringContaining('@EventHandler(Plain), but Plain does not extend DomainEvent'),
       expect.stringContaining('TypoHandler (RootTestModule) has no method execute()'),
+    ]);
+  });
+
+  it('names a phase at the handler of an integration event, and one that is none', async () => {
+    @IntegrationEvent({ name: 'boot.phased', topic: 'boot' })
+    class Phased extends NotificationEvent {}
+    class Local extends DomainEvent {}
+    const handlers = [
+      [Phased, 'after-commit'],
+      [Phased, 'before-commit'],
+      [Local, 'later' as 'after-commit'],
+      [Local, 'after-commit'],
+    ] as const;
+    const providers = handlers.map(([event, phase], index) => {
+      @EventHandler<object>(event, { phase, name: String(index) })
+      class Phasing implements HandlesEvent<object> {
+        async handle(): Promise<void> {}
+      }
+      return Phasing;
+    });
+    const brokers = 'Phasing (RootTestModule): phase is for domain events, but Phased comes from a broker';
+    await expect(faultsOf({}, { providers })).resolves.toEqual([
+      expect.stringContaining(brokers),
+      expect.stringContaining(brokers),
+      'Phasing (RootTestModule): phase must be one of before-commit, after-commit',
     ]);
   });
 

@@ -420,27 +420,6 @@ describe('the pipeline', () => {
     ]);
   });
 
-  it('ends a cycle of domain events with an error', async () => {
-    class Again extends DomainEvent {}
-    class Loop extends Command {}
-    @CommandHandler(Loop)
-    class LoopHandler implements RequestHandler<Loop> {
-      constructor(private readonly outbox: Outbox) {}
-      async execute(): Promise<void> {
-        this.outbox.append(Again.of());
-      }
-    }
-    @EventHandler(Again)
-    class OnAgain implements HandlesEvent<Again> {
-      constructor(private readonly outbox: Outbox) {}
-      async handle(): Promise<void> {
-        this.outbox.append(Again.of());
-      }
-    }
-    await start([LoopHandler, OnAgain]);
-    await expect(send(Loop.of())).rejects.toMatchObject({ code: 'DOMAIN_EVENT_LIMIT' });
-  });
-
   it('runs handlers that were bound by hand', async () => {
     class Ask extends Query<string> {}
     class Noted extends DomainEvent {}

@@ -43,7 +43,7 @@ for (const name of ['mariadb', 'postgres'] as const) {
         fixture.unitOfWork.setHooks({
           collect: () => undefined,
           beforeCommit: async (transaction) => transaction.insert(transaction.pending.takeEntries()),
-          afterCommit: () => undefined,
+          afterCommit: async () => undefined,
         });
         const Orm = name === 'mariadb' ? MariaDbOrm : PostgreSqlOrm;
         orm = await Orm.init({

@@ -42,6 +42,7 @@ export {
   type EventHandlerOptions,
   QueryHandler,
 } from './handlers/handler.decorators.js';
+export { type HandlingPhase } from './handlers/handling-phase.js';
 export { type HandlesEvent, type RequestHandler } from './handlers/request-handler.js';
 export { RequestMap } from './handlers/request-map.js';
 
@@ -52,7 +53,9 @@ export { LOGGING_OPTIONS, LoggingInterceptor, type LoggingOptions } from './medi
 export { RequestMediator } from './mediators/request-mediator.js';
 
 export { PendingEvents } from './unit-of-work/pending-events.js';
+export { RecordedEvent } from './unit-of-work/recorded-event.js';
 export {
+  type CommittedTransaction,
   type CommittingTransaction,
   type TransactionHooks,
   UnitOfWork,

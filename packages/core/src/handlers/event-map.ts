@@ -2,6 +2,7 @@ import { isOutbound, type EventClass } from '../messages/event.js';
 import { eventDeclarationOf, type EventDeclaration } from '../messages/integration-event.decorator.js';
 import { CqrsOutboxError } from '../cqrs-outbox.error.js';
 import { describeHandler, type HandlerReference } from './handler-reference.js';
+import type { HandlingPhase } from './handling-phase.js';
 import { handBound } from './request-map.js';
 import type { HandlesEvent } from './request-handler.js';
 
@@ -11,8 +12,9 @@ export class EventMap {
   readonly #byName = new Map<string, EventDeclaration>();
 
   /** The handlers of an event class, in the order in which they were found; empty when there are none. */
-  handlersOf(eventClass: unknown): readonly HandlerReference[] {
-    return this.#handlers.get(eventClass) ?? [];
+  handlersOf(eventClass: unknown, phase?: HandlingPhase): readonly HandlerReference[] {
+    const handlers = this.#handlers.get(eventClass) ?? [];
+    return phase ? handlers.filter((handler) => handler.phase === phase) : handlers;
   }
 
   /** The event class with this wire name. */
@@ -21,7 +23,7 @@ export class EventMap {
   }
 
   /**
-   * Binds an instance by hand, before the application has booted. The class of an event from a broker must be known by
+   * Binds an instance by hand, before the application has booted; for a domain event, before the commit. The class of an event from a broker must be known by
    * its wire name too: see `declare`, or `forRoot({ events })`.
    *
    * @param name the handler's name in the inbox; the name of its class unless given

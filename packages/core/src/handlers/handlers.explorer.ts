@@ -7,6 +7,7 @@ import { DomainEvent, ECSTEvent, isOutbound, NotificationEvent } from '../messag
 import { MAX_NAME_LENGTH } from '../messages/integration-event.decorator.js';
 import { EventMap } from './event-map.js';
 import { describeHandler, type HandlerReference } from './handler-reference.js';
+import { HANDLING_PHASES } from './handling-phase.js';
 import { handlerMetadataOf, type HandlerMetadata } from './handler-metadata.js';
 import { RequestMap } from './request-map.js';
 
@@ -41,6 +42,7 @@ export class HandlersExplorer {
       handlerClass,
       moduleName: wrapper.host?.name ?? 'unknown module',
       name: metadata.name ?? handlerClass.name,
+      phase: metadata.phase ?? 'before-commit',
       wrapper,
       instance: undefined,
     };
@@ -49,6 +51,8 @@ export class HandlersExplorer {
     if (typeof (handlerClass.prototype as Record<string, unknown>)[method] !== 'function') {
       faults.push(`${describeHandler(handler)} has no method ${method}()`);
     }
+    const phaseFault = phaseFaultOf(metadata);
+    if (phaseFault !== undefined) faults.push(`${describeHandler(handler)}: ${phaseFault}`);
     const fault = this.bind(metadata.kind, metadata.handles, handler);
     if (fault !== undefined) faults.push(fault);
     return faults;
@@ -90,6 +94,16 @@ export class HandlersExplorer {
     }
     return this.events.add(eventClass, handler);
   }
+}
+
+function phaseFaultOf({ phase, handles }: HandlerMetadata): string | undefined {
+  if (phase === undefined) return undefined;
+  if (!HANDLING_PHASES.includes(phase)) return `phase must be one of ${HANDLING_PHASES.join(', ')}`;
+  if (!isClass(handles) || !isOutbound(handles.prototype as object)) return undefined;
+  return (
+    `phase is for domain events, but ${handles.name} comes from a broker, and its handler has a transaction of its own: ` +
+    `leave it out`
+  );
 }
 
 function isClass(value: unknown): value is Type<object> {

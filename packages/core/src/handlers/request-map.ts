@@ -54,6 +54,7 @@ export function handBound(instance: object, name?: string): HandlerReference {
     handlerClass,
     moduleName: 'bound by hand',
     name: name ?? handlerClass.name,
+    phase: 'before-commit',
     wrapper: undefined,
     instance,
   };

@@ -1,14 +1,16 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
-import { EventHandlingError } from '../cqrs-outbox.error.js';
+import { EventHandlingError, messageOf } from '../cqrs-outbox.error.js';
 import { InboxStep } from '../consumers/inbox-step.js';
 import { EventMap } from '../handlers/event-map.js';
 import type { HandlerReference } from '../handlers/handler-reference.js';
+import type { HandlingPhase } from '../handlers/handling-phase.js';
 import type { HandlesEvent } from '../handlers/request-handler.js';
 import { DomainEvent, type EventClass } from '../messages/event.js';
 import { eventDeclarationOf } from '../messages/integration-event.decorator.js';
 import type { MessageContext } from '../messages/message-context.js';
 import { ExecutionScope } from '../unit-of-work/execution-scope.js';
+import { RecordedEvent } from '../unit-of-work/recorded-event.js';
 import { UnitOfWork } from '../unit-of-work/unit-of-work.js';
 import { HandlerPipeline, type InnermostStep, type Invocation } from './handler-pipeline.js';
 
@@ -17,6 +19,7 @@ type HandlerMethod = 'handle' | 'handleTombstone';
 /** Hands an event to its handlers. */
 @Injectable()
 export class EventMediator {
+  readonly #logger = new Logger(EventMediator.name);
   readonly #invocations = new Map<HandlerReference, Map<HandlerMethod, Invocation>>();
   /** What a handler threw, by the context of its message, of which handlers run one after another. */
   readonly #failures = new WeakMap<MessageContext, { error: unknown }>();
@@ -32,7 +35,8 @@ export class EventMediator {
   /**
    * Runs every handler of the event, one after another, each inside Nest's enhancers.
    *
-   * - A `DomainEvent`: in the current transaction. The first failure is thrown and the rest is not run.
+   * - A `DomainEvent`: in the current transaction. The first failure is thrown and the rest is not run. Handlers with
+   *   the phase `after-commit` run when that transaction has committed, or at once where none is open.
    * - Any other: each handler in a transaction of its own with its inbox row, so that a handler that has handled this
    *   message already is skipped. A failing one does not stop its siblings. Inside an open transaction of the store it
    *   is a savepoint of that one instead, and commits with it.
@@ -41,7 +45,7 @@ export class EventMediator {
    * @throws {@link EventHandlingError} when handlers of an outbound event failed
    */
   async send(event: object, context?: MessageContext): Promise<void> {
-    if (event instanceof DomainEvent) return this.handleDomainEvent(event);
+    if (event instanceof DomainEvent) return this.sendDomainEvent(event);
     await this.handleMessage(event.constructor, event, context ?? contextFor(event));
   }
 
@@ -50,11 +54,53 @@ export class EventMediator {
     await this.handleMessage(eventClass, null, context);
   }
 
-  private async handleDomainEvent(event: DomainEvent): Promise<void> {
+  /** @internal */
+  hasHandlers(event: DomainEvent, phase: HandlingPhase): boolean {
+    return this.events.handlersOf(event.constructor, phase).length > 0;
+  }
+
+  /** Runs the handlers of a domain event that are a part of the transaction. @internal */
+  async handleBeforeCommit(event: DomainEvent): Promise<void> {
     const context = contextFor(event);
-    for (const handler of this.events.handlersOf(event.constructor)) {
+    for (const handler of this.events.handlersOf(event.constructor, 'before-commit')) {
       await this.invoke(handler, event, context, (proceed) => proceed());
     }
+  }
+
+  /**
+   * Runs the other handlers of a domain event, each in a context of its own. What they throw is logged: the transaction
+   * has committed, and whoever waits for it must not take it for undone.
+   *
+   * @internal
+   */
+  async handleAfterCommit(
+    recorded: RecordedEvent,
+    runInContext: (work: () => Promise<void>) => Promise<void>,
+  ): Promise<void> {
+    const { event } = recorded;
+    const context = contextFor(event);
+    for (const handler of this.events.handlersOf(event.constructor, 'after-commit')) {
+      try {
+        await this.scope.run({ cause: recorded, readOnly: undefined }, () =>
+          runInContext(() => this.invoke(handler, event, context, (proceed) => proceed())),
+        );
+      } catch (error) {
+        this.#logger.error(
+          `${handler.name} has failed to handle ${event.constructor.name} after the commit, which stays: ` +
+            messageOf(error),
+          error instanceof Error ? error.stack : undefined,
+        );
+      }
+    }
+  }
+
+  private async sendDomainEvent(event: DomainEvent): Promise<void> {
+    await this.handleBeforeCommit(event);
+    if (!this.hasHandlers(event, 'after-commit')) return;
+    const recorded = new RecordedEvent(event, this.scope.current.cause, 'after-commit');
+    const pending = this.unitOfWork.current();
+    if (pending) pending.addDomainEvent(recorded);
+    else await this.handleAfterCommit(recorded, (work) => this.unitOfWork.runInContext(work));
   }
 
   private async handleMessage(

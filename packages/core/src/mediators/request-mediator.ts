@@ -27,7 +27,8 @@ export class RequestMediator {
    *
    * A command's handler runs in a transaction that commits before this resolves and is rolled back when the handler
    * rejects. Sent from inside a command (or any open transaction of the store) it joins that one, which commits or
-   * rolls back as a whole. A query's handler runs in a fresh persistence context without a unit of work.
+   * rolls back as a whole. It resolves when the handlers that wait for the commit have run too, whatever comes of them.
+   * A query's handler runs in a fresh persistence context without a unit of work.
    *
    * @throws {@link HandlerNotFoundError} when no class handles the request
    * @throws {@link RequestValidationError} when it breaks its class-validator rules; the handler is not run

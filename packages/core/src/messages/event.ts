@@ -5,7 +5,8 @@ declare const eventKind: unique symbol;
 /**
  * Something that happened, named in the past tense; it stays in the process. Its handlers run inside the transaction
  * that recorded it, before the commit, in the order in which events were recorded. One that fails rolls the
- * transaction back.
+ * transaction back. Those with the phase `after-commit` run when all of that has committed, in the same order, and
+ * outside of the transaction.
  */
 export abstract class DomainEvent extends Constructible {
   /** Exists for the type checker only. */

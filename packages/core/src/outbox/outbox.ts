@@ -3,6 +3,7 @@ import { NoActiveUnitOfWorkError } from '../cqrs-outbox.error.js';
 import { DomainEvent, type ECSTEvent, type EventClass, type OutboundEvent } from '../messages/event.js';
 import { ExecutionScope } from '../unit-of-work/execution-scope.js';
 import type { PendingEvents } from '../unit-of-work/pending-events.js';
+import { RecordedEvent } from '../unit-of-work/recorded-event.js';
 import { UnitOfWork } from '../unit-of-work/unit-of-work.js';
 import { EventEncoder, type AppendOptions } from './event-encoder.js';
 
@@ -18,7 +19,7 @@ export class Outbox {
   /**
    * Appends an event to the current transaction. The event is validated and serialised now; its rows are inserted as
    * the last thing before the commit. A rolled-back transaction or savepoint drops it. A `DomainEvent` is handled in
-   * the process before the commit, has no row, and takes no options.
+   * the process, before or after the commit as its handlers say, has no row, and takes no options.
    *
    * When it throws, nothing was appended, and the transaction can go on.
    *
@@ -32,7 +33,8 @@ export class Outbox {
   append(event: DomainEvent): void;
   append(event: OutboundEvent | DomainEvent, options?: AppendOptions): void {
     const pending = this.pendingFor(event.constructor.name);
-    if (event instanceof DomainEvent) pending.addDomainEvent(event);
+    if (event instanceof DomainEvent)
+      pending.addDomainEvent(new RecordedEvent(event, this.scope.current.cause));
     else pending.addEntries(this.encoder.encode(event, options));
   }
 

@@ -1,20 +1,21 @@
 import { Injectable } from '@nestjs/common';
 import { CqrsOutboxError, UnitOfWorkRolledBackError } from '../cqrs-outbox.error.js';
 import { AggregateRoot } from '../messages/aggregate-root.js';
-import { isOutbound, type DomainEvent } from '../messages/event.js';
+import { isOutbound } from '../messages/event.js';
 import { EventEncoder } from '../outbox/event-encoder.js';
-import type { OutboxEntry } from '../outbox/outbox-entry.js';
 import { EventMediator } from '../mediators/event-mediator.js';
 import { WakeUp } from '../relay/wake-up.js';
-import type { CommittingTransaction, TransactionHooks } from './unit-of-work.js';
-
-/** A transaction that records more than this is taken for a cycle of handlers. */
-const MAX_DOMAIN_EVENTS = 10_000;
+import { checkDomainEventLimits } from './domain-event-limits.js';
+import { ExecutionScope } from './execution-scope.js';
+import { RecordedEvent } from './recorded-event.js';
+import type { CommittedTransaction, CommittingTransaction, TransactionHooks } from './unit-of-work.js';
 
 /**
  * The last step before COMMIT: aggregates' events are collected, domain events handled (oldest first, until none is
  * left), and then all entries inserted at once. The insert comes last, when the row locks of the aggregates are held,
  * so that ids of one key are drawn in the order in which its transactions commit.
+ *
+ * And the first after it: the relay is woken, and the handlers run that have waited for the commit.
  */
 @Injectable()
 export class CommitStep implements TransactionHooks {
@@ -22,17 +23,13 @@ export class CommitStep implements TransactionHooks {
     private readonly encoder: EventEncoder,
     private readonly mediator: EventMediator,
     private readonly wakeUp: WakeUp,
+    private readonly scope: ExecutionScope,
   ) {}
 
   async beforeCommit(transaction: CommittingTransaction): Promise<void> {
     const { pending } = transaction;
-    let handled = 0;
     this.collect(transaction);
-    for (let event = pending.nextDomainEvent(); event; event = pending.nextDomainEvent()) {
-      if (++handled > MAX_DOMAIN_EVENTS) throw limitReached(event);
-      await this.handle(event, transaction);
-      this.collect(transaction);
-    }
+    await this.handleDomainEvents(transaction);
     if (pending.failure) throw new UnitOfWorkRolledBackError(pending.failure.cause);
     const entries = pending.takeEntries();
     if (entries.length === 0) return;
@@ -42,17 +39,21 @@ export class CommitStep implements TransactionHooks {
     await transaction.insert(entries);
   }
 
-  afterCommit(entries: readonly OutboxEntry[]): void {
-    this.wakeUp.signal(entries);
+  /** The relay is woken first: it need not wait for handlers. */
+  async afterCommit(transaction: CommittedTransaction): Promise<void> {
+    this.wakeUp.signal(transaction.inserted);
+    for (const recorded of transaction.pending.takeDeferred())
+      await this.mediator.handleAfterCommit(recorded, (work) => transaction.runOutside(work));
   }
 
   collect(transaction: CommittingTransaction): void {
     const { pending } = transaction;
+    const { cause } = this.scope.current;
     for (const aggregate of transaction.aggregates()) {
       for (const event of AggregateRoot.takeRecorded(aggregate)) {
         try {
           if (isOutbound(event)) pending.addEntries(this.encoder.encode(event));
-          else pending.addDomainEvent(event);
+          else pending.addDomainEvent(new RecordedEvent(event, cause));
         } catch (error) {
           // The change that it tells of may be written already: who catches this must not commit it without the event.
           pending.markFailed(error);
@@ -62,23 +63,33 @@ export class CommitStep implements TransactionHooks {
     }
   }
 
-  private async handle(event: DomainEvent, transaction: CommittingTransaction): Promise<void> {
+  private async handleDomainEvents(transaction: CommittingTransaction): Promise<void> {
+    const { pending } = transaction;
+    let count = 0;
+    for (let recorded = pending.nextDomainEvent(); recorded; recorded = pending.nextDomainEvent()) {
+      checkDomainEventLimits(recorded, ++count);
+      if (recorded.phase === 'before-commit') await this.handleBeforeCommit(recorded, transaction);
+      if (this.mediator.hasHandlers(recorded.event, 'after-commit')) pending.defer(recorded);
+    }
+  }
+
+  private async handleBeforeCommit(
+    recorded: RecordedEvent,
+    transaction: CommittingTransaction,
+  ): Promise<void> {
+    const { event } = recorded;
+    if (!this.mediator.hasHandlers(event, 'before-commit')) return;
     if (!transaction.canFlush) {
       throw new CqrsOutboxError(
         'DOMAIN_EVENT_OUTSIDE_TRANSACTION',
         `${event.constructor.name} was recorded in a flush without an explicit transaction, in which its handlers ` +
-          `could change nothing: send a command, or wrap the work in em.transactional().`,
+          `could change nothing: send a command, wrap the work in em.transactional(), or handle it after the commit.`,
       );
     }
-    await transaction.run(() => this.mediator.send(event));
-    await transaction.flush();
+    await this.scope.run({ cause: recorded }, async () => {
+      await transaction.run(() => this.mediator.handleBeforeCommit(event));
+      await transaction.flush();
+      this.collect(transaction);
+    });
   }
-}
-
-function limitReached(event: DomainEvent): CqrsOutboxError {
-  return new CqrsOutboxError(
-    'DOMAIN_EVENT_LIMIT',
-    `Over ${MAX_DOMAIN_EVENTS} domain events in one transaction, the last a ${event.constructor.name}: do handlers ` +
-      `record each other's events in a cycle?`,
-  );
 }

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Injectable } from '@nestjs/common';
 import type { PendingEvents } from './pending-events.js';
+import type { RecordedEvent } from './recorded-event.js';
 
 /** What is being executed, as far as the code that it calls must know. */
 export interface Scope {
@@ -9,6 +10,8 @@ export interface Scope {
   readonly causationId?: string | undefined;
   /** Set in a query that was sent inside a transaction: it reads through that transaction, but can't append to it. */
   readonly readOnly?: PendingEvents | undefined;
+  /** The domain event that is being handled, before or after a commit: what is recorded now follows from it. */
+  readonly cause?: RecordedEvent | undefined;
 }
 
 /** The scope of the current asynchronous call, one store per application. */

@@ -1,12 +1,17 @@
-import { DomainEvent } from '../messages/event.js';
 import type { OutboxEntry } from '../outbox/outbox-entry.js';
+import { RecordedEvent } from './recorded-event.js';
 
 /**
  * What was appended in one transaction or savepoint and waits for the commit, in the order of appending. A savepoint's
  * own are a part of the transaction's around it, unless they are cleared by its rollback.
  */
 export class PendingEvents {
-  #items: (OutboxEntry | DomainEvent | PendingEvents)[] = [];
+  #items: (OutboxEntry | RecordedEvent | PendingEvents)[] = [];
+  #entries: OutboxEntry[] = [];
+  #events: RecordedEvent[] = [];
+  /** How many of the events were taken. */
+  #taken = 0;
+  #deferred: RecordedEvent[] = [];
   #isClosed = false;
   #failure: { cause: unknown } | undefined;
 
@@ -17,7 +22,7 @@ export class PendingEvents {
 
   /** Why this can't commit any more: a command that had joined it failed. */
   get failure(): { cause: unknown } | undefined {
-    this.flatten();
+    this.sort();
     return this.#failure;
   }
 
@@ -30,7 +35,7 @@ export class PendingEvents {
     for (const entry of entries) this.#items.push(entry);
   }
 
-  addDomainEvent(event: DomainEvent): void {
+  addDomainEvent(event: RecordedEvent): void {
     this.#items.push(event);
   }
 
@@ -42,43 +47,55 @@ export class PendingEvents {
   }
 
   /** Takes the oldest domain event that was not handled yet. */
-  nextDomainEvent(): DomainEvent | undefined {
-    this.flatten();
-    const index = this.#items.findIndex((item) => item instanceof DomainEvent);
-    return index < 0 ? undefined : (this.#items.splice(index, 1)[0] as DomainEvent);
+  nextDomainEvent(): RecordedEvent | undefined {
+    this.sort();
+    const event = this.#events[this.#taken];
+    if (event) this.#taken++;
+    return event;
+  }
+
+  /** Keeps a domain event for those of its handlers that run after the commit. */
+  defer(event: RecordedEvent): void {
+    this.#deferred.push(event);
+  }
+
+  /** Takes what was deferred, oldest first, after the commit. */
+  takeDeferred(): RecordedEvent[] {
+    return this.#deferred.splice(0);
   }
 
   /** Takes all entries, for the insert. From then on this is closed. */
   takeEntries(): OutboxEntry[] {
-    this.flatten();
+    this.sort();
     this.#isClosed = true;
-    const isEntry = (item: unknown): item is OutboxEntry => !(item instanceof DomainEvent);
-    const entries = this.#items.filter(isEntry);
-    this.#items = [];
-    return entries;
+    return this.#entries.splice(0);
   }
 
   /** Drops all, at a rollback. */
   clear(): void {
     this.#items = [];
+    this.#entries = [];
+    this.#events = [];
+    this.#taken = 0;
+    this.#deferred = [];
     this.#failure = undefined;
     this.#isClosed = true;
   }
 
-  private absorb(savepoint: PendingEvents): (OutboxEntry | DomainEvent | PendingEvents)[] {
-    const items = savepoint.flatten();
-    this.#failure ??= savepoint.#failure;
-    savepoint.#isClosed = true;
-    return items;
+  /** Parts entries from events. Savepoints that are still here were released. */
+  private sort(): void {
+    for (const item of this.#items.splice(0)) {
+      if (item instanceof PendingEvents) this.absorb(item);
+      else if (item instanceof RecordedEvent) this.#events.push(item);
+      else this.#entries.push(item);
+    }
   }
 
-  /** Savepoints that are still here were released. */
-  private flatten(): (OutboxEntry | DomainEvent | PendingEvents)[] {
-    if (this.#items.some((item) => item instanceof PendingEvents)) {
-      this.#items = this.#items.flatMap((item) =>
-        item instanceof PendingEvents ? this.absorb(item) : [item],
-      );
-    }
-    return this.#items;
+  private absorb(savepoint: PendingEvents): void {
+    savepoint.sort();
+    for (const entry of savepoint.#entries) this.#entries.push(entry);
+    for (const event of savepoint.#events) this.#events.push(event);
+    this.#failure ??= savepoint.#failure;
+    savepoint.#isClosed = true;
   }
 }

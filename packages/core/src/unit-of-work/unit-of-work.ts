@@ -22,14 +22,30 @@ export interface CommittingTransaction {
   insert(entries: readonly OutboxEntry[]): Promise<void>;
 }
 
+/** What a store offers of a transaction that has committed. */
+export interface CommittedTransaction {
+  /** The one that `beforeCommit` got. */
+  readonly pending: PendingEvents;
+  /** What was written with it. */
+  readonly inserted: readonly OutboxEntry[];
+  /**
+   * Runs `work` in a fresh persistence context outside of this transaction, and of any other that may be open around it:
+   * none is current there, and a transaction that is opened there is one of its own.
+   */
+  runOutside<T>(work: () => Promise<T>): Promise<T>;
+}
+
 /** What the library does at the ends of each outermost transaction of the store. */
 export interface TransactionHooks {
   /** At each flush, and before a savepoint: moves what aggregates have recorded into the pending events. */
   collect(transaction: CommittingTransaction): void;
   /** As the last thing before COMMIT; what it throws rolls the transaction back. */
   beforeCommit(transaction: CommittingTransaction): Promise<void>;
-  /** After COMMIT, with what was written; it does not throw. */
-  afterCommit(entries: readonly OutboxEntry[]): void;
+  /**
+   * After COMMIT, when the transaction's connection is free again. The store waits for it before whoever has committed
+   * goes on. It does not reject.
+   */
+  afterCommit(transaction: CommittedTransaction): Promise<void>;
 }
 
 /**

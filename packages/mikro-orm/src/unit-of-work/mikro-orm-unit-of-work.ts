@@ -32,7 +32,10 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
 
   runInContext<T>(work: () => Promise<T>): Promise<T> {
     const { em } = this.orm;
-    if (!em.isInTransaction()) return RequestContext.create(this.entityManagers(), work);
+    // The context of a transaction, which may be over, comes before that of a request.
+    const hasTransactionContext = TransactionContext.getEntityManager(em.name) !== undefined;
+    if (!hasTransactionContext && !em.isInTransaction())
+      return RequestContext.create(this.entityManagers(), work);
     // Work that goes on after the end of its transaction still finds it in its context, and must leave it.
     const keepTransactionContext = this.current() !== undefined;
     return TransactionContext.create(em.fork({ clear: true, keepTransactionContext }), work);

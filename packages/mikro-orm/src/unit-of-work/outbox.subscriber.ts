@@ -75,10 +75,16 @@ export class OutboxSubscriber implements EventSubscriber {
     await this.hooks.beforeCommit(this.committing(em, transaction));
   }
 
-  afterTransactionCommit({ em, transaction }: TransactionEventArgs): void {
+  async afterTransactionCommit({ em, transaction }: TransactionEventArgs): Promise<void> {
     if (!transaction || isSavepoint(transaction)) return;
     this.#aggregates.forgetDeleted(em);
-    this.hooks.afterCommit(this.ledger.insertedIn(transaction));
+    await this.hooks.afterCommit({
+      pending: this.ledger.pendingOf(transaction),
+      inserted: this.ledger.insertedIn(transaction),
+      // Of this very entity manager, which need not be the one of the context: the filters and the schema are its own.
+      runOutside: (work) =>
+        TransactionContext.create(em.fork({ clear: true, disableContextResolution: true }), work),
+    });
   }
 
   afterTransactionRollback({ em, transaction }: TransactionEventArgs): void {

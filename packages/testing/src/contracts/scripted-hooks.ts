@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import {
   AggregateRoot,
   DomainEvent,
+  type CommittedTransaction,
   type CommittingTransaction,
   type OutboxEntry,
   type StoredEntry,
@@ -21,6 +22,8 @@ export class ScriptedHooks implements TransactionHooks {
   readonly log: string[] = [];
   /** Called in `beforeCommit`, before the insert. */
   onBeforeCommit: (transaction: CommittingTransaction) => Promise<void> | void = () => undefined;
+  /** Called in `afterCommit`. */
+  onAfterCommit: (transaction: CommittedTransaction) => Promise<void> | void = () => undefined;
 
   collect(transaction: CommittingTransaction): void {
     const { pending } = transaction;
@@ -39,13 +42,15 @@ export class ScriptedHooks implements TransactionHooks {
     if (entries.length > 0) await transaction.insert(entries);
   }
 
-  afterCommit(entries: readonly OutboxEntry[]): void {
-    this.log.push(`after commit of ${entries.map(labelOf).join(',') || 'nothing'}`);
+  async afterCommit(transaction: CommittedTransaction): Promise<void> {
+    this.log.push(`after commit of ${transaction.inserted.map(labelOf).join(',') || 'nothing'}`);
+    await this.onAfterCommit(transaction);
   }
 
   reset(): void {
     this.log.length = 0;
     this.onBeforeCommit = () => undefined;
+    this.onAfterCommit = () => undefined;
   }
 }
 

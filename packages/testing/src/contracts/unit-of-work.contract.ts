@@ -1,6 +1,7 @@
 import type { StoreHarness } from './store-harness.js';
 import { storeSuite } from './store-suite.js';
 import type { TestFunctions } from './test-functions.js';
+import { afterCommitTests } from './unit-of-work/after-commit.js';
 import { aggregateTests } from './unit-of-work/aggregates.js';
 import { commitTests } from './unit-of-work/commits.js';
 import { concurrencyTests, keyLockTests, orderingTests } from './unit-of-work/concurrency.js';
@@ -14,6 +15,7 @@ export function unitOfWorkContract(harness: StoreHarness, runner: TestFunctions)
     savepointTests(test);
     aggregateTests(test);
     contextTests(test);
+    afterCommitTests(test);
     if (harness.can.openTransactionsAtOnce) {
       concurrencyTests(test);
       keyLockTests(test);

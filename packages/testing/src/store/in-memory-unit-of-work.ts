@@ -106,7 +106,11 @@ export class InMemoryUnitOfWork extends UnitOfWork {
       });
       this.database.insert(transaction.inserted);
       transaction.commit();
-      this.#hooks?.afterCommit(transaction.inserted);
+      await this.#hooks?.afterCommit({
+        pending: transaction.pending,
+        inserted: transaction.inserted,
+        runOutside: (inner) => this.#storage.run({ transaction: undefined, aggregates: new Set() }, inner),
+      });
       return result;
     });
   }
