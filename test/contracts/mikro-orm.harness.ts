@@ -56,6 +56,7 @@ const INSTANTS = {
   cqrs_outbox_archive: 'published_at',
   cqrs_outbox_relay: 'expires_at',
   cqrs_inbox: 'received_at',
+  cqrs_inbox_dead_letter: 'rejected_at',
 };
 
 const CLOCKS = {
@@ -156,12 +157,12 @@ function toRejected(row: Record<string, unknown>): RejectedMessage {
   return {
     messageId: (row['message_id'] as string | null) ?? undefined,
     name: (row['name'] as string | null) ?? undefined,
-    topic: 'contract',
-    key: 'k',
+    topic: row['topic'] as string,
+    key: (row['message_key'] as string | null) ?? undefined,
     coordinates: row['coordinates'] as string,
     reason: row['reason'] as string,
-    stack: undefined,
-    attempts: 0,
+    stack: (row['stack'] as string | null) ?? undefined,
+    attempts: row['attempts'] as number,
     headers: JSON.parse(row['headers'] as string) as Record<string, string>,
     payload: toBytes(row['payload']),
   };

@@ -49,6 +49,7 @@ for (const { name, needs } of DATABASES) {
         instances: [],
         parkedKeys: [],
         parkedKeyCount: 0,
+        inboxDeadLetters: 0,
         openTransaction: undefined,
       });
     });

@@ -11,6 +11,7 @@ import { describeWith } from '../services/describe-with.ts';
 import { DATABASES, databaseOptions, dropDatabase, type DatabaseOptions } from '../support/database.ts';
 import { silentLogger } from '../support/silent-logger.ts';
 import { outboxSchemaVersion1 } from './schema-version-1.ts';
+import { outboxSchemaVersion2 } from './schema-version-2.ts';
 
 const DIALECTS = { libsql: 'sqlite', mariadb: 'mysql', postgres: 'postgresql' } as const;
 /** Those that version 1 did not have. */
@@ -85,6 +86,22 @@ for (const { name, needs } of DATABASES) {
       await expect(module.get(OutboxStore).checkSchema()).rejects.toMatchObject({ code: 'SCHEMA_VERSION' });
     });
 
+    it('stops the boot when the tables are of version 2, whatever their row says', async () => {
+      const orm = await compile();
+      const execute = (statement: string) => orm.em.fork().getConnection().execute(statement);
+      for (const statement of outboxSchemaVersion2(DIALECTS[name])) await execute(statement);
+      const check = () => module.get(OutboxStore).checkSchema();
+      await expect(module.init()).rejects.toMatchObject({ code: 'SCHEMA_VERSION' });
+      for (const statement of [
+        'update cqrs_outbox_schema set version = 3',
+        'delete from cqrs_outbox_schema',
+      ]) {
+        await execute(statement);
+        await expect(check()).rejects.toMatchObject({ code: 'SCHEMA_VERSION' });
+        await expect(check()).rejects.toThrow(`npx cqrs-outbox-schema ${DIALECTS[name]} --from 2`);
+      }
+    });
+
     it("takes tables that MikroORM's schema generator has made", async () => {
       const orm = await compile();
       await orm.schema.create();
@@ -155,11 +172,21 @@ describe('the command that prints the schema', () => {
   ])('prints the statements that upgrade tables of version 1 on %s', async (dialect, words) => {
     const { stdout } = await run(dialect, '--from', '1');
     expect(stdout).toContain(words);
-    expect(stdout.trimEnd()).toMatch(/update cqrs_outbox_schema set version = 2 where version = 1;$/);
+    expect(stdout.trimEnd()).toMatch(/update cqrs_outbox_schema set version = 3 where version = 1;$/);
   });
 
+  it.each(['mysql', 'mariadb', 'postgresql', 'sqlite'])(
+    'prints the statements that upgrade tables of version 2 on %s, and none of version 1',
+    async (dialect) => {
+      const { stdout } = await run(dialect, '--from', '2');
+      expect(stdout).toMatch(/alter table cqrs_inbox_dead_letter\s+add column/);
+      expect(stdout).not.toMatch(/alter table cqrs_outbox\b/);
+      expect(stdout.trimEnd()).toMatch(/update cqrs_outbox_schema set version = 3 where version = 2;$/);
+    },
+  );
+
   it('prints nothing when there is nothing to upgrade, and refuses a version that there is not', async () => {
-    expect((await run('mysql', '--from', '2')).stdout).toBe('');
+    expect((await run('mysql', '--from', '3')).stdout).toBe('');
     await expect(run('mysql', '--from', '7')).rejects.toMatchObject({
       code: 2,
       stderr: expect.stringContaining('from version 7') as unknown,

@@ -12,7 +12,7 @@ interface DialectTypes {
   readonly tableOptions: string;
 }
 
-const TYPES: Record<SqlDialect, DialectTypes> = {
+export const TYPES: Record<SqlDialect, DialectTypes> = {
   mysql: {
     id: 'bigint unsigned not null auto_increment primary key',
     key: (length) => `varchar(${length}) character set utf8mb4 collate utf8mb4_bin`,

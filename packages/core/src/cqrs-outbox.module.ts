@@ -31,6 +31,8 @@ import { RequestMediator } from './mediators/request-mediator.js';
 import { EventValidator, RequestValidator } from './mediators/validation.js';
 import { JsonSerializer, Serializer } from './messages/serializer.js';
 import { DeadLetters } from './operations/dead-letters.js';
+import { InboxDeadLetters } from './operations/inbox-dead-letters.js';
+import { InboxLetterRetry } from './operations/inbox-letter-retry.js';
 import { OutboxArchive } from './operations/outbox-archive.js';
 import { OutboxHealthIndicator } from './operations/outbox-health.indicator.js';
 import { OutboxStatus } from './operations/outbox-status.js';
@@ -84,6 +86,8 @@ import { UnitOfWork } from './unit-of-work/unit-of-work.js';
     OutboxRelay,
     OutboxProducer,
     DeadLetters,
+    InboxLetterRetry,
+    InboxDeadLetters,
     OutboxArchive,
     OutboxStatus,
     OutboxHealthIndicator,
@@ -102,6 +106,7 @@ import { UnitOfWork } from './unit-of-work/unit-of-work.js';
     EventConsumer,
     OutboxRelay,
     DeadLetters,
+    InboxDeadLetters,
     OutboxArchive,
     OutboxStatus,
     OutboxHealthIndicator,

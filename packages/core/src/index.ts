@@ -99,6 +99,12 @@ export {
 } from './operations/dead-letter-store.js';
 export { DeadLetters } from './operations/dead-letters.js';
 export { type HousekeepingOptions } from './operations/housekeeping.options.js';
+export {
+  type FailedLetter,
+  InboxDeadLetters,
+  type InboxDeadLetterList,
+  type InboxRetryReport,
+} from './operations/inbox-dead-letters.js';
 export { OutboxArchive } from './operations/outbox-archive.js';
 export {
   OutboxHealthIndicator,
@@ -129,5 +135,14 @@ export { NullTransport } from './transports/null.transport.js';
 export { type PublishOptions, type PublishResult, Transport } from './transports/transport.js';
 
 export { EventConsumer } from './consumers/event-consumer.js';
-export { DuplicateMessageError, InboxStore, type RejectedMessage } from './consumers/inbox-store.js';
+export {
+  type FailedRetry,
+  type InboxDeadLetter,
+  type InboxDeadLetterContent,
+  type InboxDeadLetterPage,
+  type InboxDeadLetterSelection,
+  type MessagePart,
+} from './consumers/inbox-dead-letter.js';
+export { DuplicateMessageError, InboxStore } from './consumers/inbox-store.js';
 export { RabbitMqEventDeserializer } from './consumers/rabbitmq-event.deserializer.js';
+export { type RejectedMessage } from './consumers/rejected-message.js';

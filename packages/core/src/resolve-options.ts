@@ -168,8 +168,14 @@ function resolveHousekeeping(
 ): ResolvedHousekeepingOptions {
   const housekeeping = { ...HOUSEKEEPING_DEFAULTS, ...withoutUndefined(given) };
   const { archiveRetentionMs, inboxRetentionMs, deadLetterRetentionMs, redeliveryWindowMs } = housekeeping;
+  const { inboxDeadLetterRetentionMs } = housekeeping;
   faults.push(...sectionFaults('housekeeping', given, KNOWN.housekeeping));
-  const retentions = { archiveRetentionMs, inboxRetentionMs, deadLetterRetentionMs };
+  const retentions = {
+    archiveRetentionMs,
+    inboxRetentionMs,
+    deadLetterRetentionMs,
+    inboxDeadLetterRetentionMs,
+  };
   for (const [name, value] of Object.entries(retentions)) {
     if (value !== false)
       faults.push(...integerFault(`housekeeping.${name}`, value, 1, Number.MAX_SAFE_INTEGER));

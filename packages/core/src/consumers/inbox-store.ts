@@ -1,20 +1,11 @@
-/** A message that could not be handled as it is, with all that a person needs to find and judge it. */
-export interface RejectedMessage {
-  readonly messageId: string | undefined;
-  readonly name: string | undefined;
-  readonly topic: string;
-  readonly key: string | undefined;
-  /** Where it was: `kafka meetings[3]@42`. */
-  readonly coordinates: string;
-  readonly reason: string;
-  /** Of the handler's last failure. */
-  readonly stack: string | undefined;
-  /** How often its handlers have failed; 0 when none was run. */
-  readonly attempts: number;
-  readonly headers: Readonly<Record<string, string>>;
-  /** The raw bytes. */
-  readonly payload: Buffer | null;
-}
+import type {
+  FailedRetry,
+  InboxDeadLetter,
+  InboxDeadLetterContent,
+  InboxDeadLetterPage,
+  InboxDeadLetterSelection,
+} from './inbox-dead-letter.js';
+import type { RejectedMessage } from './rejected-message.js';
 
 /** Port: what a consumer remembers. */
 export abstract class InboxStore {
@@ -32,7 +23,43 @@ export abstract class InboxStore {
   /** Stores a message in the inbox's dead letters, in a transaction of its own. */
   abstract setAside(message: RejectedMessage): Promise<void>;
 
-  /** Deletes `limit` inbox rows at most that were recorded over `retentionMs` ago, by the database's clock. @returns how many */
+  /**
+   * Dead letters of the inbox, without their payloads. One plain read, outside of the caller's transaction; it rejects
+   * with the database's error.
+   */
+  abstract listSetAside(page: InboxDeadLetterPage): Promise<InboxDeadLetter[]>;
+
+  /** One of them with its payload, read as {@link listSetAside} does. @returns undefined when it is gone */
+  abstract readSetAside(deadLetterId: string): Promise<InboxDeadLetterContent | undefined>;
+
+  /** How many there are; read as {@link listSetAside} does. */
+  abstract countSetAside(selection: InboxDeadLetterSelection): Promise<number>;
+
+  /**
+   * Writes down that a dead letter could not be handled again. One statement, outside of the caller's transaction; when
+   * it rejects, nothing was written.
+   *
+   * @returns false when it is gone, or its attempts are not `attemptsBefore`: then nothing is written
+   */
+  abstract recordFailedRetry(deadLetterId: string, failure: FailedRetry): Promise<boolean>;
+
+  /**
+   * Deletes dead letters by their ids, 500 of them at most. One statement, outside of the caller's transaction; when it
+   * rejects, none was deleted.
+   *
+   * @returns how many; those that are gone already are not counted
+   */
+  abstract deleteSetAside(deadLetterIds: readonly string[]): Promise<number>;
+
+  /** Deletes `limit` dead letters at most that were set aside over `retentionMs` ago, by the database's clock. @returns how many */
+  abstract purgeSetAside(retentionMs: number, limit: number): Promise<number>;
+
+  /**
+   * Deletes `limit` inbox rows at most that were recorded over `retentionMs` ago, by the database's clock. Those of a
+   * message that is set aside stay: they keep its retry from handling twice what some handlers have handled.
+   *
+   * @returns how many
+   */
   abstract purge(retentionMs: number, limit: number): Promise<number>;
 }
 

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { CqrsOutboxError } from '../cqrs-outbox.error.js';
 import { OutboxRelay } from '../relay/outbox-relay.js';
+import { checkedId, checkedLimit, checkedSelection, narrowSelection } from './dead-letter-selection.js';
 import {
   DeadLetterStore,
   type DeadLetter,
@@ -8,9 +9,6 @@ import {
   type DeadLetterSelection,
 } from './dead-letter-store.js';
 
-/** For lists that give no limit. */
-const DEFAULT_LIMIT = 100;
-const MAX_LIMIT = 1_000;
 const SELECTABLE = ['messageId', 'destination', 'key', 'name'] as const;
 
 /**
@@ -32,14 +30,9 @@ export class DeadLetters {
    *   that is no text
    */
   async list(page: Partial<Omit<DeadLetterPage, 'upTo'>> = {}): Promise<DeadLetter[]> {
-    const { limit = DEFAULT_LIMIT, after, ...selection } = page;
-    if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT)
-      throw invalidSelection(`limit is ${limit}, but must be an integer from 1 to ${MAX_LIMIT}`);
-    const part = checked(selection, SELECTABLE);
-    if (after === undefined) return this.store.list({ ...part, limit });
-    if (typeof after !== 'string' || !/^\d{1,18}$/.test(after))
-      throw invalidSelection(`after is ${JSON.stringify(after)}, which is no deadLetterId`);
-    return this.store.list({ ...part, limit, after });
+    const { limit, after, ...selection } = page;
+    const part = { ...checkedSelection(selection, SELECTABLE), limit: checkedLimit(limit) };
+    return this.store.list(after === undefined ? part : { ...part, after: checkedId('after', after) });
   }
 
   /**
@@ -80,9 +73,7 @@ export class DeadLetters {
     selection: DeadLetterSelection,
     work: (selection: DeadLetterSelection) => Promise<number>,
   ): Promise<number> {
-    const part = checked(selection, SELECTABLE);
-    if (Object.keys(part).length === 0)
-      throw invalidSelection(`give at least one of ${SELECTABLE.join(', ')}; nothing selects nothing here`);
+    const part = narrowSelection(selection, SELECTABLE);
     const count = await this.drained(part, work);
     if (count > 0 || part.messageId === undefined) return count;
     throw new CqrsOutboxError(
@@ -104,18 +95,4 @@ export class DeadLetters {
       total += count;
     }
   }
-}
-
-/** A condition that somebody forgot to fill in, or that is null in a request's body, must not select everything. */
-function checked<T extends object>(given: T, known: readonly string[]): T {
-  for (const [name, value] of Object.entries(given)) {
-    if (!known.includes(name))
-      throw invalidSelection(`${name} is no condition; known are ${known.join(', ')}`);
-    if (typeof value !== 'string') throw invalidSelection(`${name} is ${String(value)}, but must be a text`);
-  }
-  return given;
-}
-
-function invalidSelection(why: string): CqrsOutboxError {
-  return new CqrsOutboxError('DEAD_LETTER_SELECTION', `The dead letters can't be selected: ${why}.`);
 }

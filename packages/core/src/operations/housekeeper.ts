@@ -49,11 +49,14 @@ export class Housekeeper {
   }
 
   private async run(): Promise<void> {
-    const { archiveRetentionMs, inboxRetentionMs, deadLetterRetentionMs } = this.options;
+    const { archiveRetentionMs, inboxRetentionMs, deadLetterRetentionMs, inboxDeadLetterRetentionMs } =
+      this.options;
     const { archive, inbox, deadLetters } = this.stores;
     await this.purge('the archive', archive, archiveRetentionMs);
     await this.purge('the inbox', inbox, inboxRetentionMs);
     await this.purge('the dead letters', deadLetters, deadLetterRetentionMs);
+    const setAside = { purge: (...given: [number, number]) => inbox.purgeSetAside(...given) };
+    await this.purge("the inbox's dead letters", setAside, inboxDeadLetterRetentionMs);
     if (!this.#isStopping) this.start();
   }
 

@@ -25,6 +25,12 @@ export interface HousekeepingOptions {
    */
   deadLetterRetentionMs?: number | false;
   /**
+   * Keeps received messages that were set aside for so long, in milliseconds; `false` keeps them until a person retries
+   * or discards them. What is over is lost.
+   * @defaultValue false
+   */
+  inboxDeadLetterRetentionMs?: number | false;
+  /**
    * How often to look for what is over, in milliseconds.
    * @defaultValue 60000
    */
@@ -40,5 +46,6 @@ export const HOUSEKEEPING_DEFAULTS: ResolvedHousekeepingOptions = {
   inboxRetentionMs: false,
   redeliveryWindowMs: 604_800_000,
   deadLetterRetentionMs: false,
+  inboxDeadLetterRetentionMs: false,
   intervalMs: 60_000,
 };

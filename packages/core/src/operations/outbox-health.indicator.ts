@@ -19,6 +19,11 @@ export interface OutboxHealthLimits {
    * @defaultValue no limit
    */
   maxDeadLetters?: number;
+  /**
+   * So many received messages may be set aside for a person.
+   * @defaultValue no limit
+   */
+  maxInboxDeadLetters?: number;
 }
 
 /** What @nestjs/terminus expects of a health indicator. */
@@ -55,8 +60,13 @@ export class OutboxHealthIndicator {
 }
 
 function judge(
-  { destinations }: OutboxState,
-  { maxAgeMs = 60_000, maxPending = Infinity, maxDeadLetters = Infinity }: OutboxHealthLimits,
+  { destinations, inboxDeadLetters }: OutboxState,
+  {
+    maxAgeMs = 60_000,
+    maxPending = Infinity,
+    maxDeadLetters = Infinity,
+    maxInboxDeadLetters = Infinity,
+  }: OutboxHealthLimits,
 ): OutboxHealthResult<string>[string] {
   const problems = destinations.flatMap(({ destination, pending, oldestAgeMs, deadLetters, health }) => [
     ...(oldestAgeMs > maxAgeMs ? [`${destination}: the oldest entry waits for ${oldestAgeMs} ms`] : []),
@@ -64,11 +74,12 @@ function judge(
     ...(deadLetters > maxDeadLetters ? [`${destination}: ${deadLetters} dead letters`] : []),
     ...(health?.state === 'down' && oldestAgeMs > maxAgeMs ? [`${destination}: ${health.reason}`] : []),
   ]);
+  if (inboxDeadLetters > maxInboxDeadLetters) problems.push(`inbox: ${inboxDeadLetters} dead letters`);
   const details = Object.fromEntries(
     destinations.map(({ destination, pending, oldestAgeMs, deadLetters, health }) => [
       destination,
       { pending, oldestAgeMs, deadLetters, state: health?.state },
     ]),
   );
-  return { status: problems.length > 0 ? 'down' : 'up', problems, destinations: details };
+  return { status: problems.length > 0 ? 'down' : 'up', problems, destinations: details, inboxDeadLetters };
 }

@@ -44,6 +44,8 @@ export interface OutboxState {
   /** The first 100, and how many there are. */
   readonly parkedKeys: readonly ParkedKey[];
   readonly parkedKeyCount: number;
+  /** Received messages that are set aside; see {@link InboxDeadLetters}. */
+  readonly inboxDeadLetters: number;
   /**
    * The oldest database transaction that has written and has been open for over a second: what it has appended is not
    * there yet, and others may wait for its locks. Undefined when there is none, or the database does not tell.
@@ -72,7 +74,7 @@ export class OutboxStatus {
     ]);
     const bySlot = Map.groupBy(figures.backlogs, ({ slot }) => slot);
     const known = new Set(slots.map(({ slot }) => slot));
-    const { parkedKeys, parkedKeyCount, openTransaction } = figures;
+    const { parkedKeys, parkedKeyCount, inboxDeadLetters, openTransaction } = figures;
     return {
       destinations: this.destinationsOf(figures),
       slots: slots.map(({ slot, owner, epoch }) => {
@@ -90,6 +92,7 @@ export class OutboxStatus {
       instances,
       parkedKeys,
       parkedKeyCount,
+      inboxDeadLetters,
       openTransaction,
     };
   }

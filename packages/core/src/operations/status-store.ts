@@ -36,6 +36,8 @@ export interface OutboxFigures {
   /** By destination. */
   readonly delayed: ReadonlyMap<string, number>;
   readonly deadLetters: ReadonlyMap<string, number>;
+  /** Received messages that are set aside. */
+  readonly inboxDeadLetters: number;
   /**
    * The oldest transaction, open for over a second, that has written: its entries, and what waits for its locks, are not
    * there yet. Undefined when there is none, or when the database does not tell (SQLite; MySQL without PROCESS).

@@ -1,17 +1,18 @@
 import { CqrsOutboxError } from '@cqrs-outbox/core';
 import { InvalidFieldNameException, TableNotFoundException } from '@mikro-orm/core';
-import { sql } from 'kysely';
+import { sql, type RawBuilder } from 'kysely';
 import type { OutboxConnection } from '../store/outbox-connection.js';
 import { seedKeyLocks } from './outbox-schema.js';
 import { outboxTables } from './outbox-tables.js';
 import { KEY_LOCK_BUCKETS, SCHEMA_VERSION } from './schema-version.js';
 import type { OutboxKysely } from './tables.js';
 
-/** What version 1 did not have, in tables that it had. */
+/** What a version did not have, in tables that it had. */
 const NEW_COLUMNS = [
-  ['cqrs_outbox', 'slot'],
-  ['cqrs_outbox_retry', 'history'],
-  ['cqrs_outbox_dead_letter', 'position'],
+  [1, 'cqrs_outbox', 'slot'],
+  [1, 'cqrs_outbox_retry', 'history'],
+  [1, 'cqrs_outbox_dead_letter', 'position'],
+  [2, 'cqrs_inbox_dead_letter', 'topic'],
 ] as const;
 
 /**
@@ -57,15 +58,27 @@ export function otherVersion(version: number, dialect: string): CqrsOutboxError 
 }
 
 async function findTables(connection: OutboxConnection, client: OutboxKysely): Promise<void> {
+  for (const { name } of outboxTables(connection.dialect))
+    if (!(await canSelect(connection, client, { table: name, column: sql`1` })))
+      throw schemaMissing(connection.dialect);
+  for (const [version, table, column] of NEW_COLUMNS)
+    if (!(await canSelect(connection, client, { table, column: sql.ref(column) })))
+      throw otherVersion(version, connection.dialect);
+}
+
+/** False when there is no such table or column. */
+async function canSelect(
+  connection: OutboxConnection,
+  client: OutboxKysely,
+  { table, column }: { readonly table: string; readonly column: RawBuilder<unknown> },
+): Promise<boolean> {
   try {
-    for (const { name } of outboxTables(connection.dialect))
-      await sql`select 1 from ${sql.table(name)} where 1 = 0`.execute(client);
-    for (const [table, column] of NEW_COLUMNS)
-      await sql`select ${sql.ref(column)} from ${sql.table(table)} where 1 = 0`.execute(client);
+    await sql`select ${column} from ${sql.table(table)} where 1 = 0`.execute(client);
+    return true;
   } catch (error) {
     const exception = connection.convert(error);
-    if (exception instanceof TableNotFoundException) throw schemaMissing(connection.dialect);
-    if (exception instanceof InvalidFieldNameException) throw otherVersion(1, connection.dialect);
+    if (exception instanceof TableNotFoundException || exception instanceof InvalidFieldNameException)
+      return false;
     throw exception;
   }
 }

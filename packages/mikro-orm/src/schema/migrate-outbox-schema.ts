@@ -7,7 +7,8 @@ import { withSchemaLock } from './schema-lock.js';
 import { SCHEMA_VERSION } from './schema-version.js';
 import type { SqlDialect } from './sql-dialect.js';
 import type { OutboxKysely } from './tables.js';
-import { upgradeSteps, type UpgradeStep } from './upgrade-outbox-schema.js';
+import { upgradeSteps } from './upgrade-outbox-schema.js';
+import type { UpgradeStep } from './upgrade-step.js';
 
 /**
  * Creates the tables of outbox and inbox, or upgrades those of an older version, rows and all; does nothing when they

@@ -140,7 +140,16 @@ const inboxDeadLetter = defineEntity({
     headers: longText(),
     payload: p.type(LongBlobType).nullable(),
     rejectedAt: p.bigint('number'),
+    topic: key(255).nullable(),
+    messageKey: key(191).nullable(),
+    stack: longText().nullable(),
+    attempts: p.integer().default(0),
+    incompleteParts: key(64).nullable(),
   },
+  indexes: [
+    { name: 'cqrs_inbox_dead_letter_message_id', properties: ['messageId'] },
+    { name: 'cqrs_inbox_dead_letter_rejected_at', properties: ['rejectedAt'] },
+  ],
 });
 
 const schemaVersion = defineEntity({

@@ -100,16 +100,22 @@ export function outboxTables(dialect: SqlDialect): TableDefinition[] {
       ],
       { name: 'cqrs_inbox_received_at', columns: 'received_at' },
     ),
-    table('cqrs_inbox_dead_letter', [
-      `id ${id}`,
-      `message_id ${key(191)} null`,
-      `name ${key(191)} null`,
-      `coordinates ${text} not null`,
-      `reason ${text} not null`,
-      `headers ${text} not null`,
-      `payload ${blob} null`,
-      `rejected_at ${bigint} not null`,
-    ]),
+    table(
+      'cqrs_inbox_dead_letter',
+      [
+        `id ${id}`,
+        `message_id ${key(191)} null`,
+        `name ${key(191)} null`,
+        `coordinates ${text} not null`,
+        `reason ${text} not null`,
+        `headers ${text} not null`,
+        `payload ${blob} null`,
+        `rejected_at ${bigint} not null`,
+        ...inboxLetterLines(dialect),
+      ],
+      { name: 'cqrs_inbox_dead_letter_message_id', columns: 'message_id' },
+      { name: 'cqrs_inbox_dead_letter_rejected_at', columns: 'rejected_at' },
+    ),
   ];
 }
 
@@ -132,4 +138,22 @@ export function retryLines(dialect: SqlDialect): string[] {
     `history ${text} null`,
     'primary key (destination, message_key)',
   ];
+}
+
+/** The columns that version 3 has added to `cqrs_inbox_dead_letter`. */
+export function inboxLetterLines(dialect: SqlDialect): string[] {
+  const { key, text, int } = DIALECT_TYPES[dialect];
+  return [
+    // As long as a topic of Kafka, or an exchange of RabbitMQ, may be.
+    `topic ${key(255)} null`,
+    `message_key ${key(191)} null`,
+    `stack ${text} null`,
+    `attempts ${int} not null default 0`,
+    `incomplete_parts ${key(64)} null`,
+  ];
+}
+
+/** The indexes of a table beside its primary key, the same in each dialect. */
+export function indexesOf(table: string): readonly IndexDefinition[] {
+  return outboxTables('mysql').find(({ name }) => name === table)?.indexes ?? [];
 }

@@ -113,7 +113,7 @@ interface InboxTable {
 }
 
 interface InboxDeadLetterTable {
-  id: Generated<number | string>;
+  id: Generated<BigInteger>;
   message_id: string | null;
   name: string | null;
   coordinates: string;
@@ -121,6 +121,13 @@ interface InboxDeadLetterTable {
   headers: string;
   payload: Buffer | null;
   rejected_at: number | string;
+  /** Null in rows of version 2, which kept neither topic nor key. */
+  topic: string | null;
+  message_key: string | null;
+  stack: string | null;
+  attempts: Generated<number>;
+  /** Names of what is not kept as it came, with commas between: `headers,payload`. */
+  incomplete_parts: string | null;
 }
 
 /** The tables of this package, as Kysely knows them. */

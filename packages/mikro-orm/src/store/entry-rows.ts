@@ -67,7 +67,8 @@ function readPolicy(policy: string): DeadLetterPolicy {
   return policy === 'park' ? 'park' : 'continue';
 }
 
-function readHeaders(json: string): Record<string, string> | undefined {
+/** Undefined for what is no JSON object of texts. */
+export function readHeaders(json: string): Record<string, string> | undefined {
   const headers = parse(json);
   if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) return undefined;
   const areTexts = Object.values(headers).every((value) => typeof value === 'string');

@@ -1,3 +1,4 @@
+import { deadLetterTests } from './inbox-store/dead-letters.js';
 import { openRecordTests, purgeTests } from './inbox-store/purging.js';
 import { concurrentRecordTests, recordTests } from './inbox-store/recording.js';
 import { setAsideTests } from './inbox-store/setting-aside.js';
@@ -11,6 +12,7 @@ export function inboxStoreContract(harness: StoreHarness, runner: TestFunctions)
     recordTests(test);
     concurrentRecordTests(test);
     setAsideTests(test);
+    deadLetterTests(test);
     purgeTests(test);
     if (harness.can.openTransactionsAtOnce) openRecordTests(test);
   });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { rejectedMessage } from './inbox-store/rejected-message.js';
 import { keyInSlot, SAMPLE_SLOTS } from './sample-message.js';
 import { DELAY_MS, SampleRelay } from './sample-relay.js';
 import { commit, fetchFirst, fetchOne, labelled } from './scripted-hooks.js';
@@ -23,6 +24,7 @@ function backlogTests(test: DeclareStoreTest): void {
       parkedKeyCount: 0,
       delayed: new Map(),
       deadLetters: new Map(),
+      inboxDeadLetters: 0,
     });
   });
 
@@ -80,7 +82,9 @@ function backlogTests(test: DeclareStoreTest): void {
       'd',
     );
     await relay.bury(await fetchFirst(fixture));
-    const { delayed, deadLetters, backlogs } = await fixture.status.read();
+    await fixture.inbox.setAside(rejectedMessage({}));
+    const { delayed, deadLetters, inboxDeadLetters, backlogs } = await fixture.status.read();
+    assert.equal(inboxDeadLetters, 1);
     assert.deepEqual([...delayed].sort(), [
       ['default', 2],
       ['other', 1],

@@ -41,7 +41,7 @@ export interface StoreFixture {
   now(): Promise<number>;
   /**
    * Ages all that is there, as if so much time had passed, without waiting for it: retries, delayed entries, instances,
-   * inbox rows, archived entries, dead letters. A negative number makes all of it younger, as a clock that is set back.
+   * inbox rows and its dead letters, archived entries, dead letters. A negative number makes all of it younger, as a clock that is set back.
    */
   passTime(ms: number): Promise<void>;
   /** Deletes the row of a slot, as somebody may by hand. */

@@ -1,4 +1,4 @@
-import type { Lease, OutboxEntry, RejectedMessage } from '@cqrs-outbox/core';
+import type { Lease, OutboxEntry } from '@cqrs-outbox/core';
 import type { Clock } from '../clock/clock.js';
 import {
   keptOf,
@@ -9,6 +9,7 @@ import {
   type EntryRow,
   type InstanceRow,
   type KeptEntry,
+  type RejectedRow,
   type RetryRow,
   type SlotRow,
 } from './in-memory-rows.js';
@@ -16,6 +17,7 @@ import type { InMemoryTransaction } from './in-memory-transaction.js';
 
 /** A pair of message and handler, with the transaction that has inserted it: while that is open, others wait for it. */
 export interface InboxRow {
+  readonly messageId: string;
   readonly recordedBy: InMemoryTransaction;
   readonly recordedAt: number;
 }
@@ -45,8 +47,8 @@ export class InMemoryDatabase {
   readonly instances = new Map<string, InstanceRow>();
   /** @internal */
   readonly inbox = new Map<string, InboxRow>();
-  /** @internal */
-  readonly rejected: RejectedMessage[] = [];
+  /** In the order in which they were set aside. @internal */
+  rejected: readonly RejectedRow[] = [];
   /** Keys by the transaction that has locked each. @internal */
   readonly keyLocks = new Map<string, InMemoryTransaction>();
   #lastId = 0n;

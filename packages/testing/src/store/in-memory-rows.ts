@@ -1,4 +1,4 @@
-import type { FailedAttempt, OutboxEntry } from '@cqrs-outbox/core';
+import type { FailedAttempt, OutboxEntry, RejectedMessage } from '@cqrs-outbox/core';
 
 /** What every table keeps of an entry. */
 export type KeptEntry = Omit<OutboxEntry, 'availableAt' | 'strictOrder'>;
@@ -35,6 +35,13 @@ export interface DeadLetterRow extends EntryRow {
   readonly history: readonly FailedAttempt[];
   readonly failedAt: number;
   readonly isParking: boolean;
+}
+
+/** A received message that was set aside. */
+export interface RejectedRow {
+  readonly deadLetterId: bigint;
+  readonly rejectedAt: number;
+  readonly message: RejectedMessage;
 }
 
 /** An entry that was published. */

@@ -12,7 +12,7 @@ export class InMemoryStatusStore extends StatusStore {
   }
 
   async read(): Promise<OutboxFigures> {
-    const { delayed, deadLetters } = this.database;
+    const { delayed, deadLetters, rejected } = this.database;
     const parkedKeys = [...this.retryingKeys(), ...this.keysOfDeadLetters()];
     return {
       backlogs: this.backlogs(),
@@ -20,6 +20,7 @@ export class InMemoryStatusStore extends StatusStore {
       parkedKeyCount: parkedKeys.length,
       delayed: countByDestination(delayed),
       deadLetters: countByDestination(deadLetters),
+      inboxDeadLetters: rejected.length,
       openTransaction: undefined,
     };
   }

@@ -1,15 +1,21 @@
-import { DuplicateMessageError, InboxStore, type RejectedMessage } from '@cqrs-outbox/core';
+import {
+  DuplicateMessageError,
+  InboxStore,
+  type FailedRetry,
+  type InboxDeadLetter,
+  type InboxDeadLetterContent,
+  type InboxDeadLetterPage,
+  type InboxDeadLetterSelection,
+  type RejectedMessage,
+} from '@cqrs-outbox/core';
 import { UniqueConstraintViolationException, type MikroORM } from '@mikro-orm/core';
 import { sql } from 'kysely';
+import type { OutboxKysely } from '../../schema/tables.js';
 import type { OutboxConnection } from '../outbox-connection.js';
+import { deleteListed } from '../delete-listed.js';
 import { deleteInboxRows } from './delete-inbox-rows.js';
-import { printable } from '../printable-text.js';
-
-/** What is kept of a hostile message. */
-const MAX_TEXT_LENGTH = 2_000;
-const MAX_NAME_LENGTH = 191;
-const MAX_HEADERS_LENGTH = 64 * 1024;
-const MAX_PAYLOAD_BYTES = 4 * 1024 * 1024;
+import { LETTER_COLUMNS, letterConditions, toLetter, type LetterRow } from './set-aside-messages.js';
+import { toReason, toSetAsideRow } from './set-aside-row.js';
 
 /** The inbox tables behind MikroORM's connection. */
 export class MikroOrmInboxStore extends InboxStore {
@@ -41,34 +47,102 @@ export class MikroOrmInboxStore extends InboxStore {
     }
   }
 
-  async setAside({ messageId, name, coordinates, reason, headers, payload }: RejectedMessage): Promise<void> {
+  async setAside(message: RejectedMessage): Promise<void> {
     const client = await this.connection.client();
     await client
       .insertInto('cqrs_inbox_dead_letter')
-      .values({
-        message_id: messageId === undefined ? null : printable(messageId, MAX_NAME_LENGTH),
-        name: name === undefined ? null : printable(name, MAX_NAME_LENGTH),
-        coordinates: printable(coordinates, MAX_TEXT_LENGTH),
-        reason: printable(reason, MAX_TEXT_LENGTH),
-        headers: printable(JSON.stringify(headers), MAX_HEADERS_LENGTH),
-        payload: payload && payload.subarray(0, MAX_PAYLOAD_BYTES),
-        rejected_at: this.connection.now,
-      })
+      .values({ ...toSetAsideRow(message), rejected_at: this.connection.now })
       .execute();
+  }
+
+  async listSetAside({ order, after, limit, ...selection }: InboxDeadLetterPage): Promise<InboxDeadLetter[]> {
+    const [isNext, direction] = order === 'oldest first' ? [sql`>`, sql`asc`] : [sql`<`, sql`desc`];
+    const rest = after === undefined ? sql`1 = 1` : sql`id ${isNext} ${BigInt(after)}`;
+    const { rows } = await sql<LetterRow>`
+      select ${LETTER_COLUMNS} from cqrs_inbox_dead_letter
+      where ${letterConditions(selection)} and ${rest}
+      order by id ${direction}
+      limit ${sql.lit(limit)}`.execute(await this.connection.client());
+    return rows.map(toLetter);
+  }
+
+  async readSetAside(deadLetterId: string): Promise<InboxDeadLetterContent | undefined> {
+    const { rows } = await sql<LetterRow & { payload: Uint8Array | null }>`
+      select ${LETTER_COLUMNS}, payload from cqrs_inbox_dead_letter
+      where ${letterConditions({ deadLetterId })}`.execute(await this.connection.client());
+    const [row] = rows;
+    return row && { ...toLetter(row), payload: row.payload && Buffer.from(row.payload) };
+  }
+
+  async countSetAside(selection: InboxDeadLetterSelection): Promise<number> {
+    const { rows } = await sql<{ total: number | string }>`
+      select count(*) as total from cqrs_inbox_dead_letter
+      where ${letterConditions(selection)}`.execute(await this.connection.client());
+    return Number(rows[0]?.total ?? 0);
+  }
+
+  async recordFailedRetry(
+    deadLetterId: string,
+    { attemptsBefore, ...failure }: FailedRetry,
+  ): Promise<boolean> {
+    const { numUpdatedRows } = await this.connection.withLockRetries((client) =>
+      client
+        .updateTable('cqrs_inbox_dead_letter')
+        .set(toReason(failure))
+        .where('id', '=', BigInt(deadLetterId))
+        .where('attempts', '=', attemptsBefore)
+        .executeTakeFirstOrThrow(),
+    );
+    return numUpdatedRows > 0n;
+  }
+
+  async deleteSetAside(deadLetterIds: readonly string[]): Promise<number> {
+    return this.connection.withLockRetries((client) => this.deleteLetters(client, deadLetterIds));
+  }
+
+  async purgeSetAside(retentionMs: number, limit: number): Promise<number> {
+    return this.connection.withLockRetries(async (client) => {
+      const rows = await client
+        .selectFrom('cqrs_inbox_dead_letter')
+        .select('id')
+        .where('rejected_at', '<', this.before(retentionMs))
+        .orderBy('rejected_at')
+        .limit(limit)
+        .execute();
+      return this.deleteLetters(
+        client,
+        rows.map(({ id }) => String(id)),
+      );
+    });
   }
 
   /** Reads which first, and deletes them by their keys: a handler that records a message meets no lock of it. */
   async purge(retentionMs: number, limit: number): Promise<number> {
-    const { now, dialect } = this.connection;
     return this.connection.withLockRetries(async (client) => {
       const keys = await client
-        .selectFrom('cqrs_inbox')
-        .select(['message_id', 'handler'])
-        .where('received_at', '<', sql<number>`${now} - ${sql.lit(retentionMs)}`)
-        .orderBy('received_at')
+        .selectFrom('cqrs_inbox as i')
+        .select(['i.message_id', 'i.handler'])
+        .where('i.received_at', '<', this.before(retentionMs))
+        .where(
+          sql<boolean>`not exists (
+          select 1 from cqrs_inbox_dead_letter d where d.message_id = i.message_id)`,
+        )
+        .orderBy('i.received_at')
         .limit(limit)
         .execute();
-      return keys.length === 0 ? 0 : deleteInboxRows(client, dialect, keys);
+      return keys.length === 0 ? 0 : deleteInboxRows(client, this.connection.dialect, keys);
+    });
+  }
+
+  private before(retentionMs: number) {
+    return sql<number>`${this.connection.now} - ${sql.lit(retentionMs)}`;
+  }
+
+  private deleteLetters(client: OutboxKysely, ids: readonly string[]): Promise<number> {
+    return deleteListed(client, this.connection.dialect, {
+      table: 'cqrs_inbox_dead_letter',
+      column: 'id',
+      ids,
     });
   }
 }

@@ -11,7 +11,7 @@ import {
   listedIds,
   writtenRows,
 } from '../statements.js';
-import { deleteListed } from './delete-listed.js';
+import { deleteListed } from '../delete-listed.js';
 
 /** How many entries are replayed at a time. */
 const REPLAY_SIZE = 500;

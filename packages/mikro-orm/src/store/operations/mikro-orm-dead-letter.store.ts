@@ -13,7 +13,7 @@ import {
   toDeadLetter,
   type DeadLetterRow,
 } from './dead-letter-rows.js';
-import { deleteListed } from './delete-listed.js';
+import { deleteListed } from '../delete-listed.js';
 import { discardLetters, requeueLetters } from './move-dead-letters.js';
 
 /** How many dead letters are requeued or discarded at a time. */

@@ -22,6 +22,7 @@ export class MikroOrmStatusStore extends StatusStore {
       parkedKeyCount: await countParkedKeys(client),
       delayed: await countByDestination(client, 'cqrs_outbox_delayed'),
       deadLetters: await countByDestination(client, 'cqrs_outbox_dead_letter'),
+      inboxDeadLetters: await countInboxDeadLetters(client),
       openTransaction: await findOpenTransaction(this.connection),
     };
   }
@@ -72,6 +73,12 @@ export class MikroOrmStatusStore extends StatusStore {
 async function countParkedKeys(client: OutboxKysely): Promise<number> {
   const { rows } = await sql<{ total: number | string }>`
     select count(*) as total from cqrs_outbox_retry r where ${isBlocking}`.execute(client);
+  return Number(rows[0]?.total ?? 0);
+}
+
+async function countInboxDeadLetters(client: OutboxKysely): Promise<number> {
+  const { rows } = await sql<{ total: number | string }>`
+    select count(*) as total from cqrs_inbox_dead_letter`.execute(client);
   return Number(rows[0]?.total ?? 0);
 }
 

@@ -2,7 +2,7 @@ import { sql, type RawBuilder } from 'kysely';
 import type { SqlDialect } from '../../schema/sql-dialect.js';
 import { ENTRY_COLUMNS, type OutboxKysely } from '../../schema/tables.js';
 import { byPrimaryKey, columnList, ignoringConflicts, joinInOrder, listedIds } from '../statements.js';
-import { deleteListed } from './delete-listed.js';
+import { deleteListed } from '../delete-listed.js';
 
 /**
  * Puts dead letters back where they were, inside a transaction: they are locked first, and chosen anew among those that

@@ -28,6 +28,18 @@ export function purgeTests(test: DeclareStoreTest): void {
     assert.equal(await fixture.inbox.purge(0, 10), 0);
     assert.equal((await fixture.rejected()).length, 1);
   });
+
+  test('keeps what was recorded of a message that is set aside, until that is gone', async ({ fixture }) => {
+    const { inbox } = fixture;
+    for (const id of ['set aside', 'other']) await record(fixture, id, 'handler');
+    await inbox.setAside(rejectedMessage({ messageId: 'set aside' }));
+    await fixture.passTime(hourMs);
+    assert.equal(await inbox.purge(hourMs / 2, 10), 1);
+    await assert.rejects(record(fixture, 'set aside', 'handler'), DuplicateMessageError);
+    const [letter] = await inbox.listSetAside({ order: 'oldest first', limit: 1 });
+    await inbox.deleteSetAside([letter!.deadLetterId]);
+    assert.equal(await inbox.purge(hourMs / 2, 10), 1);
+  });
 }
 
 /** What `purge` promises of transactions that are open meanwhile. */

@@ -5,20 +5,26 @@ import { rejectedMessage } from './rejected-message.js';
 /** What `setAside` promises. */
 export function setAsideTests(test: DeclareStoreTest): void {
   test('keeps a rejected message with all that is known of it', async ({ fixture }) => {
-    const message = rejectedMessage({});
+    const message = rejectedMessage({ stack: 'Error: no\n  at x', attempts: 3 });
     await fixture.inbox.setAside(message);
     assert.deepEqual(await fixture.rejected(), [message]);
   });
 
   test('keeps a message of which next to nothing is known, as often as it comes', async ({ fixture }) => {
-    const message = rejectedMessage({ messageId: undefined, name: undefined, headers: {}, payload: null });
+    const message = rejectedMessage({
+      messageId: undefined,
+      name: undefined,
+      key: undefined,
+      headers: {},
+      payload: null,
+    });
     await fixture.inbox.setAside(message);
     await fixture.inbox.setAside(message);
     assert.deepEqual(await fixture.rejected(), [message, message]);
   });
 
   const hostile = `\u0000 \uD800 ' \\ \u{1F600} ${'x'.repeat(100_000)}`;
-  for (const property of ['messageId', 'name', 'coordinates', 'reason'] as const) {
+  for (const property of ['messageId', 'name', 'topic', 'key', 'coordinates', 'reason', 'stack'] as const) {
     test(`keeps a hostile message: any text as its ${property}`, async ({ fixture }) => {
       await fixture.inbox.setAside(rejectedMessage({ [property]: hostile }));
       assert.equal((await fixture.rejected()).length, 1);

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
-import type { SqlDialect } from '../../schema/sql-dialect.js';
-import type { OutboxDatabase, OutboxKysely } from '../../schema/tables.js';
-import { byPrimaryKey, listedIds, writtenRows } from '../statements.js';
+import type { SqlDialect } from '../schema/sql-dialect.js';
+import type { OutboxDatabase, OutboxKysely } from '../schema/tables.js';
+import { byPrimaryKey, listedIds, writtenRows } from './statements.js';
 
 /** Deletes rows by their primary keys, which locks no others: of a key that is gone, nothing. @returns how many */
 export async function deleteListed(

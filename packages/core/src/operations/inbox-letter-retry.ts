@@ -1,0 +1,86 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { CqrsOutboxError, EventHandlingError, messageOf } from '../cqrs-outbox.error.js';
+import type { InboxDeadLetter, InboxDeadLetterContent } from '../consumers/inbox-dead-letter.js';
+import { InboxStore } from '../consumers/inbox-store.js';
+import { MessageDecoder } from '../consumers/message-decoder.js';
+import { MessageDispatcher } from '../consumers/message-dispatcher.js';
+import { describeMessage, type ReceivedMessage } from '../consumers/received-message.js';
+import { EventMap } from '../handlers/event-map.js';
+
+/** What became of a retry; a letter that is gone was retried or discarded by another meanwhile. */
+export type RetryOutcome =
+  { readonly status: 'handled' | 'gone' } | { readonly status: 'failed'; readonly reason: string };
+
+/**
+ * Hands one dead letter of the inbox to its handlers again.
+ *
+ *   read -> decoded -> each handler, in a transaction with its inbox row -> letter deleted
+ *              \------------\-- failed: the letter stays, with the new reason
+ *
+ * A crash before the last step leaves a letter whose handlers have committed: its next retry skips them and deletes it.
+ * Of two retries at the same time, one waits for the other at the inbox row of each handler, and then skips it.
+ */
+@Injectable()
+export class InboxLetterRetry {
+  readonly #logger = new Logger('InboxDeadLetters');
+
+  constructor(
+    private readonly store: InboxStore,
+    private readonly decoder: MessageDecoder,
+    private readonly events: EventMap,
+    private readonly dispatcher: MessageDispatcher,
+  ) {}
+
+  /** Rejects with the store's error only; then the letter is as it was, or as after a crash. */
+  async run(deadLetterId: string): Promise<RetryOutcome> {
+    const letter = await this.store.readSetAside(deadLetterId);
+    if (!letter) return { status: 'gone' };
+    if (letter.incompleteParts.length > 0) return { status: 'failed', reason: whyIncomplete(letter) };
+    try {
+      await this.handle(letter);
+    } catch (error) {
+      return this.recordFailure(letter, error);
+    }
+    this.#logger.log(`The dead letter ${deadLetterId} was handled, ${describeMessage(letter)}.`);
+    return { status: (await this.store.deleteSetAside([deadLetterId])) > 0 ? 'handled' : 'gone' };
+  }
+
+  private async handle({ headers, payload, topic, key, coordinates }: InboxDeadLetterContent): Promise<void> {
+    const message: ReceivedMessage = { headers, payload, topic, key, coordinates };
+    // First alone, since `dispatch` would set a second letter aside for what is rejected again.
+    const decoded = this.decoder.decode(message);
+    if (!decoded || this.events.handlersOf(decoded.eventClass).length === 0)
+      throw new CqrsOutboxError('MESSAGE_REJECTED', 'no handler of its event is in this application');
+    await this.dispatcher.dispatch(message);
+  }
+
+  private async recordFailure(letter: InboxDeadLetterContent, error: unknown): Promise<RetryOutcome> {
+    const { deadLetterId, attempts } = letter;
+    const reason = messageOf(error);
+    this.#logger.error(
+      `The dead letter ${deadLetterId} stays, ${describeMessage(letter)} failed again: ${reason}`,
+    );
+    const isRejected = error instanceof CqrsOutboxError && error.code === 'MESSAGE_REJECTED';
+    const isWritten = await this.store.recordFailedRetry(deadLetterId, {
+      attemptsBefore: attempts,
+      attempts: isRejected ? attempts : attempts + 1,
+      reason,
+      stack: isRejected ? undefined : stackOf(error),
+    });
+    const isThere = isWritten || (await this.store.countSetAside({ deadLetterId })) > 0;
+    return isThere ? { status: 'failed', reason } : { status: 'gone' };
+  }
+}
+
+/** Why such a letter can't be retried. */
+export function whyIncomplete({ incompleteParts }: InboxDeadLetter): string {
+  return (
+    `it is not kept as it came (${incompleteParts.join(', ')}), so that its handlers would get another message; ` +
+    `have its publisher send it again, and discard this one`
+  );
+}
+
+function stackOf(error: unknown): string | undefined {
+  const thrown = error instanceof EventHandlingError ? error.failures.at(-1)?.error : error;
+  return thrown instanceof Error ? thrown.stack : undefined;
+}
