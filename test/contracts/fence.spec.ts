@@ -169,6 +169,7 @@ function entryOf(given: Partial<OutboxEntry> = {}): OutboxEntry {
     occurredAt: new Date(),
     correlationId: id,
     causationId: undefined,
+    contentEncoding: undefined,
     contentType: 'text/plain',
     headers: {},
     payload: null,

@@ -60,13 +60,13 @@ function receiver(topic: string, arrivals: Arrivals): Type {
 }
 
 function toArrived(envelope: Envelope): ArrivedMessage {
-  const { id, key, payload, contentType } = envelope;
+  const { id, key, payload } = envelope;
   const headers = wireHeadersOf(envelope);
-  return { id, key, headers, payload: payload === null ? null : toBytes(payload, contentType) };
+  return { id, key, headers, payload: payload === null ? null : toBytes(envelope) };
 }
 
-function toBytes(payload: unknown, contentType: string): Buffer {
-  return contentType === 'application/json'
+function toBytes({ payload, contentType, contentEncoding }: Envelope): Buffer {
+  return contentType === 'application/json' && contentEncoding === undefined
     ? Buffer.from(JSON.stringify(payload))
     : Buffer.from(payload as string, 'base64');
 }

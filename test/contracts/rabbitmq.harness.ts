@@ -79,7 +79,8 @@ function toArrived({ content, properties }: ConsumeMessage): ArrivedMessage {
   const raw = (properties.headers ?? {}) as Record<string, unknown>;
   const headers = Object.fromEntries(Object.entries(raw).map(([name, text]) => [name, String(text)]));
   const data = PACKET.exec(content.toString('utf8'))?.[1] ?? 'no packet of Nest';
-  const isJson = headers[WIRE_HEADERS.contentType] === 'application/json';
+  const isEncoded = headers[WIRE_HEADERS.contentEncoding] !== undefined;
+  const isJson = headers[WIRE_HEADERS.contentType] === 'application/json' && !isEncoded;
   const payload =
     data === 'null' ? null : isJson ? Buffer.from(data) : Buffer.from(JSON.parse(data) as string, 'base64');
   return { id: String(properties.messageId), key: headers[WIRE_HEADERS.key] ?? '', headers, payload };

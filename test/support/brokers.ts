@@ -49,6 +49,7 @@ async function kafka(topic: string): Promise<Broker> {
         client,
         consumer: { groupId: `group-${randomUUID()}`, retry: { initialRetryTime: 100, retries: 2 } },
         subscribe: { fromBeginning: true },
+        parser: { keepBinary: true },
       },
     },
     cleanUp: async () => {

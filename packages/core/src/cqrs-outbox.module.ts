@@ -29,6 +29,7 @@ import { EventMediator } from './mediators/event-mediator.js';
 import { HandlerPipeline } from './mediators/handler-pipeline.js';
 import { RequestMediator } from './mediators/request-mediator.js';
 import { EventValidator, RequestValidator } from './mediators/validation.js';
+import { Compression } from './messages/compression/compression.js';
 import { JsonSerializer, Serializer } from './messages/serializer.js';
 import { DeadLetters } from './operations/dead-letters.js';
 import { InboxDeadLetters } from './operations/inbox-dead-letters.js';
@@ -66,6 +67,7 @@ import { UnitOfWork } from './unit-of-work/unit-of-work.js';
         options?.serializer ?? new JsonSerializer(),
       inject: [MODULE_OPTIONS_TOKEN],
     },
+    Compression,
     RequestMap,
     EventMap,
     HandlersExplorer,

@@ -1,6 +1,11 @@
 import type { InjectionToken } from '@nestjs/common';
 import type { ClientOptions, CustomClientOptions } from '@nestjs/microservices';
 import type { EnhancerOptions } from './mediators/enhancers.js';
+import type {
+  CompressionOptions,
+  ResolvedCompressionOptions,
+} from './messages/compression/compression.options.js';
+import type { Compressor } from './messages/compression/compressor.js';
 import type { EventClass } from './messages/event.js';
 import type { Serializer } from './messages/serializer.js';
 import type { HousekeepingOptions, ResolvedHousekeepingOptions } from './operations/housekeeping.options.js';
@@ -35,6 +40,18 @@ export interface ConsumerOptions {
    * @defaultValue 1000
    */
   retryDelayMs?: number;
+  /**
+   * The largest payload that a compressed message may hold, in bytes after decompression: a message that holds more is a
+   * dead letter, and no more memory than that is taken to find out. What is compressed at `append` must fit into it too.
+   * @defaultValue 16777216
+   */
+  maxDecompressedBytes?: number;
+  /**
+   * Compressors that are only read here, beside the four ready ones and that of `compression`: of other publishers, or
+   * of a time before another one was chosen. One with the name of a ready one takes its place.
+   * @defaultValue none
+   */
+  decompressors?: readonly Compressor[];
 }
 
 /** What `CqrsOutboxModule.forRoot` takes, beside `store` and `isGlobal`. */
@@ -54,8 +71,8 @@ export interface CqrsOutboxOptions extends EnhancerOptions {
    */
   validation?: RequestValidationOptions | false;
   /**
-   * The largest payload that can be appended, in bytes after serialisation. Stay under the broker's own limit, with room
-   * for key and headers (Kafka's default is 1 MiB).
+   * The largest payload that can be appended, in bytes as it is stored and sent: after serialisation and compression. Stay
+   * under the broker's own limit, with room for key and headers (Kafka's default is 1 MiB).
    * @defaultValue 921600
    */
   maxPayloadBytes?: number;
@@ -66,6 +83,11 @@ export interface CqrsOutboxOptions extends EnhancerOptions {
    * @defaultValue JSON
    */
   serializer?: Serializer;
+  /**
+   * Compresses payloads at `append`, in the event loop.
+   * @defaultValue not at all
+   */
+  compression?: CompressionOptions;
   consumer?: ConsumerOptions;
   /**
    * Into how many shares the keys are divided, 1 to 256: so many relay instances can work at once. Give the same in all
@@ -95,6 +117,8 @@ export interface ResolvedOptions {
   readonly relay: ResolvedRelayOptions | false;
   readonly validation: RequestValidationOptions | false;
   readonly maxPayloadBytes: number;
+  /** Undefined: payloads are not compressed. */
+  readonly compression: ResolvedCompressionOptions | undefined;
   readonly events: readonly EventClass[];
   readonly consumer: Required<ConsumerOptions>;
   readonly slots: number;

@@ -20,6 +20,13 @@ export {
 } from './cqrs-outbox.error.js';
 
 export { AggregateRoot } from './messages/aggregate-root.js';
+export { BrotliCompressor } from './messages/compression/brotli.compressor.js';
+export { BUILT_IN_COMPRESSORS } from './messages/compression/built-in-compressors.js';
+export { type CompressionOptions } from './messages/compression/compression.options.js';
+export { Compressor } from './messages/compression/compressor.js';
+export { DeflateCompressor } from './messages/compression/deflate.compressor.js';
+export { GzipCompressor } from './messages/compression/gzip.compressor.js';
+export { ZstdCompressor } from './messages/compression/zstd.compressor.js';
 export { type PropsOf } from './messages/constructible.js';
 export {
   type AnyEvent,
@@ -30,7 +37,7 @@ export {
   type OutboundEvent,
 } from './messages/event.js';
 export { IntegrationEvent, type IntegrationEventOptions } from './messages/integration-event.decorator.js';
-export { type Message, WIRE_HEADERS } from './messages/message.js';
+export { fromStoredHeaders, type Message, toStoredHeaders, WIRE_HEADERS } from './messages/message.js';
 export { type MessageContext } from './messages/message-context.js';
 export { Command, Query, Request, type ResultOf } from './messages/request.js';
 export { JsonSerializer, Serializer } from './messages/serializer.js';

@@ -6,6 +6,13 @@ import type {
   ResolvedOptions,
   TransportOption,
 } from './cqrs-outbox.options.js';
+import {
+  DEFAULT_THRESHOLD_BYTES,
+  type CompressionOptions,
+  type ResolvedCompressionOptions,
+} from './messages/compression/compression.options.js';
+import { Compressor } from './messages/compression/compressor.js';
+import { compressorFaults, sameEncodingFaults } from './messages/compression/compressor-faults.js';
 import { MAX_NAME_LENGTH } from './messages/integration-event.decorator.js';
 import { MAX_SLOT_COUNT } from './outbox/slots.js';
 import { MAX_TIMER_MS } from './relay/relay-clock.js';
@@ -20,7 +27,11 @@ import { Transport } from './transports/transport.js';
 /** The name of the only destination of an application that names none. */
 const DEFAULT_DESTINATION = 'default';
 const DEFAULT_MAX_PAYLOAD_BYTES = 900 * 1024;
-const CONSUMER_DEFAULTS: Required<ConsumerOptions> = { retryDelayMs: 1_000 };
+const CONSUMER_DEFAULTS: Required<ConsumerOptions> = {
+  retryDelayMs: 1_000,
+  maxDecompressedBytes: 16 * 1024 ** 2,
+  decompressors: [],
+};
 const MAX_BATCH_SIZE = 5_000;
 /** Under that, the statements that renew a lease would be the database's main work. */
 const MIN_LEASE_MS = 500;
@@ -39,6 +50,7 @@ const KNOWN = {
     'housekeeping',
     'events',
     'serializer',
+    'compression',
     'consumer',
     'onStartup',
     'interceptors',
@@ -47,6 +59,7 @@ const KNOWN = {
   ],
   relay: Object.keys(RELAY_DEFAULTS),
   validation: ['whitelist', 'forbidNonWhitelisted'],
+  compression: ['compressor', 'thresholdBytes'],
   consumer: Object.keys(CONSUMER_DEFAULTS),
   housekeeping: Object.keys(HOUSEKEEPING_DEFAULTS),
 };
@@ -83,8 +96,9 @@ export function resolveOptions(given: CqrsOutboxOptions): ResolvedOptions {
     slots,
     strictOrder: strictOrder === true,
     housekeeping: resolveHousekeeping(options.housekeeping, faults),
+    compression: resolveCompression(options.compression, faults),
     events: resolveList('events', options.events, faults),
-    consumer: resolveConsumer(options.consumer, faults),
+    consumer: resolveConsumer(options, faults),
     enhancers: {
       interceptors: resolveList('interceptors', options.interceptors, faults),
       guards: resolveList('guards', options.guards, faults),
@@ -155,11 +169,36 @@ function resolveRelay(
   return relay;
 }
 
-function resolveConsumer(given: ConsumerOptions | undefined, faults: string[]): Required<ConsumerOptions> {
+function resolveConsumer(
+  { consumer: given, compression }: CqrsOutboxOptions,
+  faults: string[],
+): Required<ConsumerOptions> {
   const consumer = { ...CONSUMER_DEFAULTS, ...withoutUndefined(given) };
   faults.push(...sectionFaults('consumer', given, KNOWN.consumer));
-  faults.push(...integerFault('consumer.retryDelayMs', consumer.retryDelayMs, 0, MAX_TIMER_MS));
-  return consumer;
+  faults.push(
+    ...integerFault('consumer.retryDelayMs', consumer.retryDelayMs, 0, MAX_TIMER_MS),
+    ...integerFault('consumer.maxDecompressedBytes', consumer.maxDecompressedBytes, 1, 1024 ** 3),
+  );
+  const decompressors = resolveList('consumer.decompressors', consumer.decompressors, faults);
+  for (const [index, decompressor] of decompressors.entries())
+    faults.push(...compressorFaults(`consumer.decompressors[${index}]`, decompressor));
+  faults.push(...sameEncodingFaults('consumer.decompressors', [compression?.compressor, ...decompressors]));
+  return { ...consumer, decompressors: decompressors.filter((item) => item instanceof Compressor) };
+}
+
+function resolveCompression(
+  given: CompressionOptions | undefined,
+  faults: string[],
+): ResolvedCompressionOptions | undefined {
+  if (given === undefined) return undefined;
+  faults.push(...sectionFaults('compression', given, KNOWN.compression));
+  if (!isRecord(given)) return undefined;
+  const { compressor, thresholdBytes = DEFAULT_THRESHOLD_BYTES } = given as CompressionOptions;
+  faults.push(
+    ...compressorFaults('compression.compressor', compressor),
+    ...integerFault('compression.thresholdBytes', thresholdBytes, 0, 1024 ** 3),
+  );
+  return compressor instanceof Compressor ? { compressor, thresholdBytes } : undefined;
 }
 
 function resolveHousekeeping(

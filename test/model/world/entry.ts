@@ -24,6 +24,7 @@ export function entryOf(
     occurredAt: new Date(EPOCH),
     correlationId: id,
     causationId: undefined,
+    contentEncoding: undefined,
     contentType: 'application/json',
     headers: {},
     payload: null,

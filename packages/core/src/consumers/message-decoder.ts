@@ -3,6 +3,7 @@ import { plainToInstance } from 'class-transformer';
 import { CqrsOutboxError, messageOf } from '../cqrs-outbox.error.js';
 import { EventMap } from '../handlers/event-map.js';
 import { EventValidator } from '../mediators/validation.js';
+import { Compression } from '../messages/compression/compression.js';
 import type { EventClass } from '../messages/event.js';
 import { MAX_NAME_LENGTH, type EventDeclaration } from '../messages/integration-event.decorator.js';
 import { WIRE_HEADERS } from '../messages/message.js';
@@ -26,13 +27,14 @@ export class MessageDecoder {
   constructor(
     private readonly events: EventMap,
     private readonly serializer: Serializer,
+    private readonly compression: Compression,
     private readonly validator: EventValidator,
   ) {}
 
   /**
    * @returns undefined for an event name that has no class here, which is no fault: others' events share the topic
    * @throws {@link CqrsOutboxError} with code `MESSAGE_REJECTED` for what is no message of ours, has another version, or
-   *   holds no valid event
+   *   holds no valid event; with code `PAYLOAD_BYTES_LOST` for one that this application is not configured to receive
    */
   decode(message: ReceivedMessage): DecodedMessage | undefined {
     const context = contextOf(message);
@@ -43,7 +45,14 @@ export class MessageDecoder {
         `version ${context.version} of ${context.name} is unknown, the class here has ${declaration.version}`,
       );
     }
-    return { eventClass: declaration.eventClass, event: this.rebuild(declaration, message.payload), context };
+    const payload = this.decompressed(message);
+    return { eventClass: declaration.eventClass, event: this.rebuild(declaration, payload), context };
+  }
+
+  private decompressed({ payload, headers, areBytesLost }: ReceivedMessage): Buffer | null {
+    if (payload === null) return null;
+    if (areBytesLost) throw bytesLost();
+    return this.compression.decompress(payload, headers[WIRE_HEADERS.contentEncoding]);
   }
 
   private rebuild({ eventClass, name }: EventDeclaration, payload: Buffer | null): object | null {
@@ -104,4 +113,13 @@ function attribute(
 
 function rejected(why: string, cause?: unknown): CqrsOutboxError {
   return new CqrsOutboxError('MESSAGE_REJECTED', why, { cause });
+}
+
+/** No fault of the message, which must not be given up for it. */
+function bytesLost(): CqrsOutboxError {
+  return new CqrsOutboxError(
+    'PAYLOAD_BYTES_LOST',
+    "Nest's Kafka server has made text of a compressed payload: set parser: { keepBinary: true } in its options, and the " +
+      'message will be read when it is delivered again',
+  );
 }

@@ -1,4 +1,5 @@
 import { KafkaContext, RmqContext } from '@nestjs/microservices';
+import { encodingOf } from '../messages/compression/compression.js';
 import { WIRE_HEADERS, isReservedHeader } from '../messages/message.js';
 import type { Envelope } from '../transports/client-proxy.transport.js';
 import { InMemoryContext } from '../transports/in-memory.transport.js';
@@ -9,6 +10,8 @@ export interface ReceivedMessage {
   readonly headers: Readonly<Record<string, string>>;
   /** The payload's bytes; null for a tombstone. */
   readonly payload: Buffer | null;
+  /** Whether these bytes are not those that were sent: the transport has read what is no text as text. */
+  readonly areBytesLost?: boolean;
   readonly topic: string;
   readonly key: string | undefined;
   /** Where it was, for logs. */
@@ -29,10 +32,13 @@ export function receive(payload: unknown, context: unknown): ReceivedMessage {
 }
 
 function fromKafka(context: KafkaContext): ReceivedMessage {
-  const { value, key, headers, offset } = context.getMessage();
+  const { value, key, headers: given, offset } = context.getMessage();
+  const headers = textHeaders(given);
   return {
-    headers: textHeaders(headers),
+    headers,
     payload: toBytes(value),
+    // Without keepBinary, Nest's server makes text of whatever does not begin with a NUL.
+    areBytesLost: typeof value === 'string' && isCompressed(headers),
     topic: context.getTopic(),
     key: key ? String(key) : undefined,
     coordinates: `kafka ${context.getTopic()}[${context.getPartition()}]@${offset}`,
@@ -51,7 +57,7 @@ function fromRabbitMq(data: unknown, context: RmqContext): ReceivedMessage {
   const { exchange = '', routingKey = '', deliveryTag = 0 } = fields;
   return {
     headers,
-    payload: toBytes(data, headers[WIRE_HEADERS.contentType]),
+    payload: toBytes(data, headers),
     topic: exchange || routingKey,
     key: headers[WIRE_HEADERS.key],
     coordinates: `rabbitmq ${exchange || '(default)'}/${routingKey}#${deliveryTag}`,
@@ -74,6 +80,7 @@ const ATTRIBUTES = [
   'correlationId',
   'causationId',
   'contentType',
+  'contentEncoding',
 ] as const;
 
 function fromEnvelope(payload: unknown, context: unknown): ReceivedMessage {
@@ -85,7 +92,7 @@ function fromEnvelope(payload: unknown, context: unknown): ReceivedMessage {
   }
   return {
     headers,
-    payload: toBytes(envelope.payload, headers[WIRE_HEADERS.contentType]),
+    payload: toBytes(envelope.payload, headers),
     topic: textOf(envelope.topic) ?? '',
     key: headers[WIRE_HEADERS.key],
     coordinates: contextName(context),
@@ -102,11 +109,13 @@ function contextName(context: unknown): string {
  * The bytes again of what Nest has parsed already. JSON that is parsed and written once more keeps its meaning; text
  * that was no JSON stays as it is, to be found out later.
  */
-function toBytes(value: unknown, contentType = 'application/json'): Buffer | null {
+function toBytes(value: unknown, headers: Readonly<Record<string, string>> = {}): Buffer | null {
   if (value === null || value === undefined) return null;
   if (Buffer.isBuffer(value)) return value;
   if (typeof value !== 'string') return jsonBytes(value);
-  return contentType === 'application/json' ? Buffer.from(value) : Buffer.from(value, 'base64');
+  const { [WIRE_HEADERS.contentType]: contentType = 'application/json' } = headers;
+  const isText = contentType === 'application/json' && !isCompressed(headers);
+  return Buffer.from(value, isText ? 'utf8' : 'base64');
 }
 
 /** Nothing, which is no JSON, for what is nested too deeply to be written: it is set aside then. */
@@ -116,6 +125,10 @@ function jsonBytes(value: unknown): Buffer {
   } catch {
     return Buffer.alloc(0);
   }
+}
+
+function isCompressed(headers: Readonly<Record<string, string>>): boolean {
+  return encodingOf(headers[WIRE_HEADERS.contentEncoding]) !== undefined;
 }
 
 function textHeaders(headers: unknown): Record<string, string> {

@@ -22,9 +22,11 @@ export interface Message {
   /** Id of the message whose handling caused this one. */
   readonly causationId: string | undefined;
   readonly contentType: string;
+  /** How the payload is compressed (HTTP's name: `gzip`); undefined when it is not. */
+  readonly contentEncoding: string | undefined;
   /** What the user gave to `append`, beside the attributes above. */
   readonly headers: Readonly<Record<string, string>>;
-  /** The encoded payload; null is a tombstone. */
+  /** The encoded payload, compressed if `contentEncoding` says so; null is a tombstone. */
   readonly payload: Buffer | null;
 }
 
@@ -40,6 +42,7 @@ export const WIRE_HEADERS = {
   correlationId: 'ce_correlationid',
   causationId: 'ce_causationid',
   contentType: 'content-type',
+  contentEncoding: 'content-encoding',
 } as const;
 
 const RESERVED: ReadonlySet<string> = new Set(Object.values(WIRE_HEADERS));
@@ -66,5 +69,26 @@ export function toWireHeaders(message: Message): Record<string, string> {
   };
   if (message.correlationId !== message.id) headers[WIRE_HEADERS.correlationId] = message.correlationId;
   if (message.causationId !== undefined) headers[WIRE_HEADERS.causationId] = message.causationId;
+  if (message.contentEncoding !== undefined) headers[WIRE_HEADERS.contentEncoding] = message.contentEncoding;
   return headers;
+}
+
+/**
+ * The headers as a store keeps them in one place: the user's, and of the attributes those that have no place of their own,
+ * by their names on the wire. {@link fromStoredHeaders} takes them apart again.
+ */
+export function toStoredHeaders({
+  headers,
+  contentEncoding,
+}: Pick<Message, 'headers' | 'contentEncoding'>): Record<string, string> {
+  if (contentEncoding === undefined) return headers;
+  return { ...headers, [WIRE_HEADERS.contentEncoding]: contentEncoding };
+}
+
+/** What {@link toStoredHeaders} has put together. */
+export function fromStoredHeaders(
+  stored: Readonly<Record<string, string>>,
+): Pick<Message, 'headers' | 'contentEncoding'> {
+  const { [WIRE_HEADERS.contentEncoding]: contentEncoding, ...headers } = stored;
+  return { headers, contentEncoding };
 }

@@ -4,6 +4,7 @@ import { CqrsOutboxError, messageOf } from '../cqrs-outbox.error.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
 import { EventMap } from '../handlers/event-map.js';
 import { EventValidator } from '../mediators/validation.js';
+import { Compression, type EncodedPayload } from '../messages/compression/compression.js';
 import type { OutboundEvent } from '../messages/event.js';
 import { MAX_NAME_LENGTH, type EventDeclaration } from '../messages/integration-event.decorator.js';
 import { isReservedHeader } from '../messages/message.js';
@@ -20,7 +21,8 @@ const MAX_HEADER_NAME_BYTES = 255;
 
 /** What a user may add to an event when emitting it. */
 export interface EmitOptions {
-  /** Headers of the message, at most 16 KiB in all. Names that the envelope uses (`ce_*`, `content-type`) are refused. */
+  /** Headers of the message, at most 16 KiB in all. Names that the envelope uses (`ce_*`, `content-type`,
+   * `content-encoding`) are refused. */
   headers?: Readonly<Record<string, string>>;
 }
 
@@ -42,6 +44,7 @@ export class EventEncoder {
     private readonly events: EventMap,
     private readonly validator: EventValidator,
     private readonly serializer: Serializer,
+    private readonly compression: Compression,
     private readonly scope: ExecutionScope,
   ) {}
 
@@ -49,19 +52,19 @@ export class EventEncoder {
   encode(event: OutboundEvent, options: AppendOptions = {}): OutboxEntry[] {
     const declaration = this.events.declare(event.constructor);
     this.validator.validate(declaration.name, event);
-    const payload = this.serialize(declaration, event);
-    return this.entriesOf(declaration, payload, keyOf(declaration, event), options);
+    const content = this.compress(declaration, this.serialize(declaration, event));
+    return this.entriesOf(declaration, content, keyOf(declaration, event), options);
   }
 
   /** Entries with a null payload for an aggregate's key. */
   encodeTombstone(eventClass: object, key: string, options: AppendOptions = {}): OutboxEntry[] {
     const declaration = this.events.declare(eventClass);
-    return this.entriesOf(declaration, null, checkedKey(declaration, key), options);
+    return this.entriesOf(declaration, TOMBSTONE, checkedKey(declaration, key), options);
   }
 
   private entriesOf(
     declaration: EventDeclaration,
-    payload: Buffer | null,
+    content: EncodedPayload,
     key: string | undefined,
     { headers = {}, availableAt }: AppendOptions,
   ): OutboxEntry[] {
@@ -81,7 +84,7 @@ export class EventEncoder {
       causationId,
       contentType: this.serializer.contentType,
       headers: { ...headers },
-      payload,
+      ...content,
       slot: slotOf(key ?? id, this.options.slots),
       deadLetterPolicy: declaration.deadLetterPolicy,
       availableAt: availableAt && new Date(availableAt),
@@ -103,9 +106,8 @@ export class EventEncoder {
   }
 
   private serialize({ name }: EventDeclaration, event: object): Buffer {
-    let payload: Buffer;
     try {
-      payload = this.serializer.serialize(event);
+      return this.serializer.serialize(event);
     } catch (cause) {
       throw new CqrsOutboxError(
         'PAYLOAD_NOT_SERIALIZABLE',
@@ -113,14 +115,34 @@ export class EventEncoder {
         { cause },
       );
     }
-    if (payload.length > this.options.maxPayloadBytes) {
-      throw new CqrsOutboxError(
-        'PAYLOAD_TOO_LARGE',
-        `The payload of ${name} has ${payload.length} bytes, over maxPayloadBytes (${this.options.maxPayloadBytes}).`,
-      );
-    }
-    return payload;
   }
+
+  /** A payload that no consumer would take is refused here, where its sender can still see to it. */
+  private compress({ name }: EventDeclaration, plain: Buffer): EncodedPayload {
+    const { compression, consumer, maxPayloadBytes } = this.options;
+    // First, since compressing it would take long too.
+    if (compression) checkSize(name, plain, 'consumer.maxDecompressedBytes', consumer.maxDecompressedBytes);
+    let content: EncodedPayload;
+    try {
+      content = this.compression.compress(plain);
+    } catch (cause) {
+      const why = `The payload of ${name} can't be compressed: ${messageOf(cause)}.`;
+      throw new CqrsOutboxError('PAYLOAD_NOT_SERIALIZABLE', why, { cause });
+    }
+    checkSize(name, content.payload, 'maxPayloadBytes', maxPayloadBytes);
+    return content;
+  }
+}
+
+const TOMBSTONE: EncodedPayload = { payload: null, contentEncoding: undefined };
+
+function checkSize(name: string, payload: Buffer | null, option: string, maxBytes: number): void {
+  const bytes = payload?.length ?? 0;
+  if (bytes <= maxBytes) return;
+  throw new CqrsOutboxError(
+    'PAYLOAD_TOO_LARGE',
+    `The payload of ${name} has ${bytes} bytes, over ${option} (${maxBytes}).`,
+  );
 }
 
 function keyOf(declaration: EventDeclaration, event: object): string | undefined {

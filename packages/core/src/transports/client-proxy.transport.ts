@@ -21,8 +21,9 @@ export interface Envelope {
   correlationId: string;
   causationId?: string;
   contentType: string;
+  contentEncoding?: string;
   headers: Record<string, string>;
-  /** The structure itself for JSON, base64 text for any other content type. */
+  /** The structure itself for JSON, base64 text for any other content type, and for what has a content encoding. */
   payload: unknown;
 }
 
@@ -83,7 +84,7 @@ function blamesMessage(error: unknown): boolean {
 
 /** The message as a plain object. */
 function toEnvelope(message: Message): Envelope {
-  const isJson = message.contentType === 'application/json';
+  const isJson = message.contentType === 'application/json' && message.contentEncoding === undefined;
   return {
     id: message.id,
     name: message.name,
@@ -95,6 +96,7 @@ function toEnvelope(message: Message): Envelope {
     correlationId: message.correlationId,
     ...(message.causationId === undefined ? {} : { causationId: message.causationId }),
     contentType: message.contentType,
+    ...(message.contentEncoding === undefined ? {} : { contentEncoding: message.contentEncoding }),
     headers: { ...message.headers },
     payload:
       message.payload === null

@@ -209,11 +209,11 @@ export function routeOf(options: NonNullable<RmqOptions['options']>): RabbitMqRo
   return { exchange: '', routingKey: queue };
 }
 
-/** Nest's packet around the payload as it is: JSON is not parsed and written again. */
-function toNestPacket({ name, payload, contentType }: Message): Buffer {
+/** Nest's packet around the payload as it is: JSON is not parsed and written again; what is none goes as base64 text. */
+function toNestPacket({ name, payload, contentType, contentEncoding }: Message): Buffer {
   const head = Buffer.from(`{"pattern":${JSON.stringify(name)},"data":`);
   if (payload === null) return Buffer.concat([head, Buffer.from('null}')]);
-  const isJson = contentType === 'application/json';
+  const isJson = contentType === 'application/json' && contentEncoding === undefined;
   const data = isJson ? payload : Buffer.from(JSON.stringify(payload.toString('base64')));
   return Buffer.concat([head, data, Buffer.from('}')]);
 }

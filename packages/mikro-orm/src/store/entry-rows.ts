@@ -1,4 +1,10 @@
-import type { DeadLetterPolicy, OutboxEntry, StoredEntry } from '@cqrs-outbox/core';
+import {
+  fromStoredHeaders,
+  toStoredHeaders,
+  type DeadLetterPolicy,
+  type OutboxEntry,
+  type StoredEntry,
+} from '@cqrs-outbox/core';
 import type { Insertable, Selectable } from 'kysely';
 import type { EntryColumns, OutboxTable } from '../schema/tables.js';
 
@@ -18,7 +24,7 @@ export function toRow(entry: OutboxEntry): Insertable<OutboxTable> {
     correlation_id: entry.correlationId,
     causation_id: entry.causationId ?? null,
     content_type: entry.contentType,
-    headers: JSON.stringify(entry.headers),
+    headers: JSON.stringify(toStoredHeaders(entry)),
     payload: entry.payload,
     dead_letter_policy: entry.deadLetterPolicy,
     slot: entry.slot,
@@ -56,7 +62,7 @@ export function toContent(
     correlationId: row.correlation_id,
     causationId: row.causation_id ?? undefined,
     contentType: row.content_type,
-    headers: headers ?? {},
+    ...fromStoredHeaders(headers ?? {}),
     payload: row.payload && Buffer.from(row.payload),
     deadLetterPolicy: readPolicy(row.dead_letter_policy),
     ...(faults.length > 0 ? { unreadable: `The row can't be read: ${faults.join(', ')}.` } : {}),

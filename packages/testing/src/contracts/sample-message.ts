@@ -27,6 +27,7 @@ export function sampleMessage(given: Partial<Message> = {}): Message {
     correlationId: id,
     causationId: undefined,
     contentType: 'application/json',
+    contentEncoding: undefined,
     headers: {},
     payload: Buffer.from('{"sample":true}'),
     ...given,

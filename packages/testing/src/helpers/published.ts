@@ -1,9 +1,15 @@
-import { EventMap, type EventClass, type Message } from '@cqrs-outbox/core';
+import { BUILT_IN_COMPRESSORS, EventMap, type EventClass, type Message } from '@cqrs-outbox/core';
 import type { RecordingTransport } from '../transports/recording-transport.js';
+
+/** More than any message has. */
+const MAX_BYTES = 1024 ** 3;
 
 /** A message that was published, with its payload readable. */
 export interface PublishedEvent extends Omit<Message, 'payload'> {
-  /** The structure itself for JSON, the bytes for any other content type, null for a tombstone. */
+  /**
+   * The structure itself for JSON, compressed or not; the bytes for any other content type and for what another than the
+   * ready compressors has written; null for a tombstone.
+   */
   readonly payload: unknown;
 }
 
@@ -20,7 +26,14 @@ export function published(transport: RecordingTransport, eventClass?: EventClass
 }
 
 function readable(message: Message): PublishedEvent {
-  const { payload, contentType } = message;
-  if (payload === null || contentType !== 'application/json') return message;
+  const payload = decompressed(message);
+  if (!payload || message.contentType !== 'application/json') return message;
   return { ...message, payload: JSON.parse(payload.toString('utf8')) as unknown };
+}
+
+/** Undefined for what can't be read here. */
+function decompressed({ payload, contentEncoding }: Message): Buffer | null | undefined {
+  if (contentEncoding === undefined || payload === null) return payload;
+  const compressor = BUILT_IN_COMPRESSORS.find((candidate) => candidate.contentEncoding === contentEncoding);
+  return compressor?.decompress(payload, MAX_BYTES);
 }

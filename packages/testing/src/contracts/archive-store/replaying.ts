@@ -16,7 +16,12 @@ export function replayTests(test: DeclareStoreTest): void {
 
   test('appends copies with the same content, at the end', async ({ fixture }) => {
     const relay = await SampleRelay.start(fixture);
-    const entry = sampleEntry({ headers: { 'x-text': 'é' }, deadLetterPolicy: 'park', causationId: 'cause' });
+    const entry = sampleEntry({
+      headers: { 'x-text': 'é' },
+      contentEncoding: 'gzip',
+      deadLetterPolicy: 'park',
+      causationId: 'cause',
+    });
     await publish(fixture, relay, entry, labelled('tombstone', { payload: null }));
     await commit(fixture, 'waits');
     const before = await fetchFirst(fixture);

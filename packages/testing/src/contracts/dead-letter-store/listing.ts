@@ -44,6 +44,16 @@ export function deadLetterListTests(test: DeclareStoreTest): void {
     assert.deepEqual(await listLabels(fixture), ['c', 'a', 'd']);
   });
 
+  test('lists a dead letter with the content of its entry', async ({ fixture }) => {
+    const headers = { 'x-text': 'é' };
+    const entry = labelled('a', { contentEncoding: 'gzip', headers });
+    await withDeadLetters(fixture, [entry], ['a']);
+    const [letter] = await fixture.deadLetters.list({ limit: 1 });
+    assert.equal(letter?.contentEncoding, 'gzip');
+    assert.deepEqual(letter.headers, headers);
+    assert.ok(entry.payload && letter.payload?.equals(entry.payload));
+  });
+
   test('lists them in parts', async ({ fixture }) => {
     const labels = ['a', 'b', 'c', 'd', 'e'];
     await withDeadLetters(fixture, labels, labels);

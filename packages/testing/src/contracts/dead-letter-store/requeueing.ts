@@ -31,7 +31,12 @@ export function requeueTests(test: DeclareStoreTest): void {
 
   test('requeues an entry as it was, at the position that it had', async ({ fixture }) => {
     const relay = await SampleRelay.start(fixture);
-    const entry = labelled('a', { headers: { 'x-text': 'é' }, causationId: 'cause', key: 'key' });
+    const entry = labelled('a', {
+      headers: { 'x-text': 'é' },
+      contentEncoding: 'gzip',
+      causationId: 'cause',
+      key: 'key',
+    });
     await commit(fixture, entry, 'b');
     const before = await fetchFirst(fixture);
     await relay.reschedule(before);

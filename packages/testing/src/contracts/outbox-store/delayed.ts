@@ -68,7 +68,12 @@ export function delayTests(test: DeclareStoreTest): void {
   test('promotes an entry as it was appended, with its retries still to come', async ({ fixture }) => {
     const relay = await SampleRelay.start(fixture);
     const availableAt = new Date((await fixture.now()) + MINUTE_MS);
-    const entry = sampleEntry({ availableAt, headers: { 'x-text': 'é' }, deadLetterPolicy: 'park' });
+    const entry = sampleEntry({
+      availableAt,
+      headers: { 'x-text': 'é' },
+      contentEncoding: 'gzip',
+      deadLetterPolicy: 'park',
+    });
     await commit(fixture, entry);
     await fixture.passTime(MINUTE_MS);
     await promote(fixture, relay);

@@ -91,6 +91,7 @@ function entryCases(): Record<string, Partial<OutboxEntry>> {
     },
     'a payload of 5 MiB': { payload: Buffer.alloc(5 * 1024 * 1024, 'x') },
     'a cause': { causationId: 'cause', correlationId: 'correlation' },
+    'a content encoding': { contentEncoding: 'gzip', headers: { 'x-text': text } },
     'headers of any text': { headers: { 'x-text': text, [`x-${text}`]: '', 'X-CASE': '1', 'x-case': '2' } },
     'headers over 64 KiB': { headers: { 'x-long': 'é'.repeat(40_000) } },
     'a key of any text': { key: text.replace('\u0000', '') },

@@ -49,6 +49,15 @@ export function contentTests(test: DeclareTransportTest, { json, maxPayloadBytes
     });
   }
 
+  test('delivers bytes that have a content encoding unchanged, and says which', async (fixture) => {
+    const encoded = messageFor(fixture, { payload: bytes, contentEncoding: 'gzip' });
+    const [arrived] = await sendAll(fixture, [encoded]);
+    assert.ok(arrived?.payload?.equals(bytes), 'the bytes differ');
+    assert.equal(arrived?.headers[WIRE_HEADERS.contentEncoding], 'gzip');
+    const [plain] = await sendAll(fixture, [messageFor(fixture)]);
+    assert.equal(plain?.headers[WIRE_HEADERS.contentEncoding], undefined);
+  });
+
   for (const contentType of ['application/json', 'application/x-bytes']) {
     test(`delivers a tombstone as one: ${contentType}`, async (fixture) => {
       const [arrived] = await sendAll(fixture, [
