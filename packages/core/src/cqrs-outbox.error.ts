@@ -28,6 +28,7 @@ export type CqrsOutboxErrorCode =
   | 'ARCHIVE_OFF'
   | 'ARCHIVE_SELECTION'
   | 'EVENT_HANDLING'
+  | 'HANDLER_TIMEOUT'
   | 'MESSAGE_REJECTED';
 
 /** Base of all errors that this library throws on purpose. */

@@ -1,5 +1,6 @@
 import type { InjectionToken } from '@nestjs/common';
 import type { ClientOptions, CustomClientOptions } from '@nestjs/microservices';
+import type { ConsumerOptions, ResolvedConsumerOptions } from './consumers/consumer.options.js';
 import type { EnhancerOptions } from './mediators/enhancers.js';
 import type { EventClass } from './messages/event.js';
 import type { Serializer } from './messages/serializer.js';
@@ -25,16 +26,6 @@ export interface RequestValidationOptions {
    * @defaultValue false
    */
   forbidNonWhitelisted?: boolean;
-}
-
-/** How consumers behave. */
-export interface ConsumerOptions {
-  /**
-   * How long a message whose handler failed waits before it is delivered again, in milliseconds. RabbitMQ: the message
-   * holds one of the prefetched places meanwhile. Kafka: its partition waits.
-   * @defaultValue 1000
-   */
-  retryDelayMs?: number;
 }
 
 /** What `CqrsOutboxModule.forRoot` takes, beside `store` and `isGlobal`. */
@@ -66,6 +57,7 @@ export interface CqrsOutboxOptions extends EnhancerOptions {
    * @defaultValue JSON
    */
   serializer?: Serializer;
+  /** How received messages are tried, and where they go that are given up. */
   consumer?: ConsumerOptions;
   /**
    * Into how many shares the keys are divided, 1 to 256: so many relay instances can work at once. Give the same in all
@@ -96,7 +88,7 @@ export interface ResolvedOptions {
   readonly validation: RequestValidationOptions | false;
   readonly maxPayloadBytes: number;
   readonly events: readonly EventClass[];
-  readonly consumer: Required<ConsumerOptions>;
+  readonly consumer: ResolvedConsumerOptions;
   readonly slots: number;
   readonly strictOrder: boolean;
   readonly housekeeping: ResolvedHousekeepingOptions;
