@@ -59,15 +59,19 @@ export class Hold {
     this.terms.keeper?.stop();
   }
 
-  /** @throws {@link HoldEndedError} when the message must go back, at once or in the middle of the wait */
+  /**
+   * Waits, though not over the time that the broker leaves.
+   *
+   * @throws {@link HoldEndedError} when the message must go back, at once or in the middle of the wait
+   */
   async wait(delayMs: number): Promise<void> {
     this.check();
-    if (this.ageMs + delayMs > this.terms.maxMs)
-      throw new HoldEndedError('it was held for as long as its broker allows');
+    const leftMs = this.terms.maxMs - this.ageMs;
+    if (leftMs <= 0) throw new HoldEndedError('it was held for as long as its broker allows');
     let cancel: (() => void) | undefined;
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
-      cancel = this.clock.setTimer(resolve, delayMs);
+      cancel = this.clock.setTimer(resolve, Math.min(delayMs, leftMs));
     });
     cancel?.();
     this.#wake = undefined;

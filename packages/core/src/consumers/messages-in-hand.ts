@@ -50,7 +50,7 @@ export class MessagesInHand {
   }
 
   private get onlyHere(): number {
-    return this.#holds.keys().reduce((count, { terms }) => count + Number(terms.isOnlyHere), 0);
+    return [...this.#holds.keys()].filter(({ terms }) => terms.isOnlyHere).length;
   }
 
   private termsOf(context: unknown): HoldTerms {

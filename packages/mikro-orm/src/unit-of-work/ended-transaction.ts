@@ -20,8 +20,8 @@ export async function endWith<T>(em: EntityManager, work: () => Promise<T>): Pro
   }
 }
 
-/** Waits for `work` until the entity manager's signal is aborted, and throws the signal's reason then. */
-export async function untilAborted<T>({ signal }: EntityManager, work: () => Promise<T>): Promise<T> {
+/** Waits for `work` until the signal is aborted, and throws its reason then. */
+export async function untilAborted<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
   if (!signal) return work();
   signal.throwIfAborted();
   let onAbort: (() => void) | undefined;

@@ -51,7 +51,14 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
   runInTransaction<T>(work: () => Promise<T>, { signal }: TransactionOptions = {}): Promise<T> {
     const isCancellable = signal !== undefined && this.connection.dialect !== 'sqlite';
     const cancelling = isCancellable ? ({ inflightQueryAbortStrategy: 'cancel query' } as const) : {};
-    return this.orm.em.transactional((em) => endWith(em, work), { clear: true, signal, ...cancelling });
+    return this.orm.em.transactional(
+      (em) => {
+        const transaction = em.getTransactionContext<object>();
+        if (transaction && signal) this.#ledger.setSignal(transaction, signal);
+        return endWith(em, work);
+      },
+      { clear: true, signal, ...cancelling },
+    );
   }
 
   current(): PendingEvents | undefined {

@@ -75,7 +75,9 @@ export class OutboxSubscriber implements EventSubscriber {
     if (!transaction || isSavepoint(transaction)) return;
     const committing = this.committing(em, transaction);
     // Handlers of domain events may hang too.
-    await endWith(em, () => untilAborted(em, () => this.hooks.beforeCommit(committing)));
+    await endWith(em, () =>
+      untilAborted(this.ledger.signalOf(transaction), () => this.hooks.beforeCommit(committing)),
+    );
   }
 
   afterTransactionCommit({ em, transaction }: TransactionEventArgs): void {
