@@ -66,7 +66,7 @@ for (const { name, needs } of BROKERS) {
         database: 'libsql',
         options: {
           transport: broker.transport,
-          consumer: { retryDelayMs: 50, decompressors: [own] },
+          consumer: { minBackoffMs: 50, maxBackoffMs: 50, decompressors: [own] },
         },
         providers: domain.providers,
         controllers: domain.controllers,

@@ -145,7 +145,7 @@ for (const { database, broker: brokerName } of PATHS) {
         options: {
           transport: broker.transport,
           relay: { minBackoffMs: 10, maxBackoffMs: 200 },
-          consumer: { retryDelayMs: 50 },
+          consumer: { minBackoffMs: 10, maxBackoffMs: 50 },
         },
         providers: domain.providers,
         controllers: domain.controllers,

@@ -16,8 +16,11 @@ import {
   type OPTIONS_TYPE,
 } from './cqrs-outbox.module-definition.js';
 import { RESOLVED_OPTIONS, type CqrsOutboxOptions, type ResolvedOptions } from './cqrs-outbox.options.js';
+import { ConsumerTelemetry } from './consumers/consumer-telemetry.js';
+import { DeadLetterRoute } from './consumers/dead-letter-route.js';
 import { EventConsumer } from './consumers/event-consumer.js';
 import { InboxStep } from './consumers/inbox-step.js';
+import { MessageAttempts } from './consumers/message-attempts.js';
 import { MessageDecoder } from './consumers/message-decoder.js';
 import { MessageDispatcher } from './consumers/message-dispatcher.js';
 import { Readiness } from './consumers/readiness.js';
@@ -96,6 +99,9 @@ import { UnitOfWork } from './unit-of-work/unit-of-work.js';
     InboxStep,
     MessageDecoder,
     MessageDispatcher,
+    DeadLetterRoute,
+    ConsumerTelemetry,
+    MessageAttempts,
     Readiness,
     EventConsumer,
     BootCheck,

@@ -1,11 +1,11 @@
 import type { InjectionToken } from '@nestjs/common';
 import type { ClientOptions, CustomClientOptions } from '@nestjs/microservices';
+import type { ConsumerOptions, ResolvedConsumerOptions } from './consumers/consumer.options.js';
 import type { EnhancerOptions } from './mediators/enhancers.js';
 import type {
   CompressionOptions,
   ResolvedCompressionOptions,
 } from './messages/compression/compression.options.js';
-import type { Compressor } from './messages/compression/compressor.js';
 import type { EventClass } from './messages/event.js';
 import type { Serializer } from './messages/serializer.js';
 import type { HousekeepingOptions, ResolvedHousekeepingOptions } from './operations/housekeeping.options.js';
@@ -30,28 +30,6 @@ export interface RequestValidationOptions {
    * @defaultValue false
    */
   forbidNonWhitelisted?: boolean;
-}
-
-/** How consumers behave. */
-export interface ConsumerOptions {
-  /**
-   * How long a message whose handler failed waits before it is delivered again, in milliseconds. RabbitMQ: the message
-   * holds one of the prefetched places meanwhile. Kafka: its partition waits.
-   * @defaultValue 1000
-   */
-  retryDelayMs?: number;
-  /**
-   * The largest payload that a compressed message may hold, in bytes after decompression: a message that holds more is a
-   * dead letter, and no more memory than that is taken to find out. What is compressed at `append` must fit into it too.
-   * @defaultValue 16777216
-   */
-  maxDecompressedBytes?: number;
-  /**
-   * Compressors that are only read here, beside the four ready ones and that of `compression`: of other publishers, or
-   * of a time before another one was chosen. One with the name of a ready one takes its place.
-   * @defaultValue none
-   */
-  decompressors?: readonly Compressor[];
 }
 
 /** What `CqrsOutboxModule.forRoot` takes, beside `store` and `isGlobal`. */
@@ -88,6 +66,7 @@ export interface CqrsOutboxOptions extends EnhancerOptions {
    * @defaultValue not at all
    */
   compression?: CompressionOptions;
+  /** How received messages are tried, and where they go that are given up. */
   consumer?: ConsumerOptions;
   /**
    * Into how many shares the keys are divided, 1 to 256: so many relay instances can work at once. Give the same in all
@@ -120,7 +99,7 @@ export interface ResolvedOptions {
   /** Undefined: payloads are not compressed. */
   readonly compression: ResolvedCompressionOptions | undefined;
   readonly events: readonly EventClass[];
-  readonly consumer: Required<ConsumerOptions>;
+  readonly consumer: ResolvedConsumerOptions;
   readonly slots: number;
   readonly strictOrder: boolean;
   readonly housekeeping: ResolvedHousekeepingOptions;

@@ -1,7 +1,6 @@
 export { CqrsOutboxModule } from './cqrs-outbox.module.js';
 export type { CqrsOutboxModuleExtras } from './cqrs-outbox.module-definition.js';
 export {
-  type ConsumerOptions,
   type CqrsOutboxOptions,
   type RequestValidationOptions,
   type TransportOption,
@@ -65,6 +64,7 @@ export {
   type CommittedTransaction,
   type CommittingTransaction,
   type TransactionHooks,
+  type TransactionOptions,
   UnitOfWork,
 } from './unit-of-work/unit-of-work.js';
 
@@ -141,7 +141,9 @@ export {
 export { NullTransport } from './transports/null.transport.js';
 export { type PublishOptions, type PublishResult, Transport } from './transports/transport.js';
 
+export { type ConsumerOptions, type DeadLetterDestination } from './consumers/consumer.options.js';
 export { EventConsumer } from './consumers/event-consumer.js';
+export { type ConsumerCounts } from './consumers/consumer-telemetry.js';
 export {
   type FailedRetry,
   type InboxDeadLetter,
@@ -150,6 +152,13 @@ export {
   type InboxDeadLetterSelection,
   type MessagePart,
 } from './consumers/inbox-dead-letter.js';
+export {
+  type AttemptDiagnostic,
+  type DeadLetterDiagnostic,
+  type DoneDiagnostic,
+  INBOX_CHANNELS,
+  type InboxDiagnostic,
+} from './consumers/inbox-diagnostics.js';
 export { DuplicateMessageError, InboxStore } from './consumers/inbox-store.js';
 export { RabbitMqEventDeserializer } from './consumers/rabbitmq-event.deserializer.js';
 export { type RejectedMessage } from './consumers/rejected-message.js';

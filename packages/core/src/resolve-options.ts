@@ -1,19 +1,16 @@
 import { CronTime } from 'cron';
 import { messageOf } from './cqrs-outbox.error.js';
-import type {
-  ConsumerOptions,
-  CqrsOutboxOptions,
-  ResolvedOptions,
-  TransportOption,
-} from './cqrs-outbox.options.js';
+import { resolveConsumer } from './consumers/resolve-consumer.js';
+import type { CqrsOutboxOptions, ResolvedOptions, TransportOption } from './cqrs-outbox.options.js';
 import {
   DEFAULT_THRESHOLD_BYTES,
   type CompressionOptions,
   type ResolvedCompressionOptions,
 } from './messages/compression/compression.options.js';
 import { Compressor } from './messages/compression/compressor.js';
-import { compressorFaults, sameEncodingFaults } from './messages/compression/compressor-faults.js';
+import { compressorFaults } from './messages/compression/compressor-faults.js';
 import { MAX_NAME_LENGTH } from './messages/integration-event.decorator.js';
+import { integerFault, isRecord, sectionFaults, unknownKeys, withoutUndefined } from './option-faults.js';
 import { MAX_SLOT_COUNT } from './outbox/slots.js';
 import { MAX_TIMER_MS } from './relay/relay-clock.js';
 import {
@@ -27,11 +24,6 @@ import { Transport } from './transports/transport.js';
 /** The name of the only destination of an application that names none. */
 const DEFAULT_DESTINATION = 'default';
 const DEFAULT_MAX_PAYLOAD_BYTES = 900 * 1024;
-const CONSUMER_DEFAULTS: Required<ConsumerOptions> = {
-  retryDelayMs: 1_000,
-  maxDecompressedBytes: 16 * 1024 ** 2,
-  decompressors: [],
-};
 const MAX_BATCH_SIZE = 5_000;
 /** Under that, the statements that renew a lease would be the database's main work. */
 const MIN_LEASE_MS = 500;
@@ -60,7 +52,6 @@ const KNOWN = {
   relay: Object.keys(RELAY_DEFAULTS),
   validation: ['whitelist', 'forbidNonWhitelisted'],
   compression: ['compressor', 'thresholdBytes'],
-  consumer: Object.keys(CONSUMER_DEFAULTS),
   housekeeping: Object.keys(HOUSEKEEPING_DEFAULTS),
 };
 
@@ -98,7 +89,7 @@ export function resolveOptions(given: CqrsOutboxOptions): ResolvedOptions {
     housekeeping: resolveHousekeeping(options.housekeeping, faults),
     compression: resolveCompression(options.compression, faults),
     events: resolveList('events', options.events, faults),
-    consumer: resolveConsumer(options, faults),
+    consumer: resolveConsumer(options, transports, faults),
     enhancers: {
       interceptors: resolveList('interceptors', options.interceptors, faults),
       guards: resolveList('guards', options.guards, faults),
@@ -169,23 +160,6 @@ function resolveRelay(
   return relay;
 }
 
-function resolveConsumer(
-  { consumer: given, compression }: CqrsOutboxOptions,
-  faults: string[],
-): Required<ConsumerOptions> {
-  const consumer = { ...CONSUMER_DEFAULTS, ...withoutUndefined(given) };
-  faults.push(...sectionFaults('consumer', given, KNOWN.consumer));
-  faults.push(
-    ...integerFault('consumer.retryDelayMs', consumer.retryDelayMs, 0, MAX_TIMER_MS),
-    ...integerFault('consumer.maxDecompressedBytes', consumer.maxDecompressedBytes, 1, 1024 ** 3),
-  );
-  const decompressors = resolveList('consumer.decompressors', consumer.decompressors, faults);
-  for (const [index, decompressor] of decompressors.entries())
-    faults.push(...compressorFaults(`consumer.decompressors[${index}]`, decompressor));
-  faults.push(...sameEncodingFaults('consumer.decompressors', [compression?.compressor, ...decompressors]));
-  return { ...consumer, decompressors: decompressors.filter((item) => item instanceof Compressor) };
-}
-
 function resolveCompression(
   given: CompressionOptions | undefined,
   faults: string[],
@@ -248,29 +222,4 @@ function resolveList<T>(name: string, given: readonly T[] | undefined, faults: s
   const isList: boolean = Array.isArray(given);
   if (!isList) faults.push(`${name} must be a list`);
   return isList ? given : [];
-}
-
-function sectionFaults(name: string, given: unknown, known: readonly string[]): string[] {
-  if (given === undefined) return [];
-  return isRecord(given) ? unknownKeys(given, known, `${name}.`) : [`${name} must be an object`];
-}
-
-function unknownKeys(given: object, known: readonly string[], prefix: string): string[] {
-  return Object.keys(given)
-    .filter((key) => !known.includes(key))
-    .map((key) => `${prefix}${key} is no option; known are ${known.join(', ')}`);
-}
-
-function integerFault(name: string, value: unknown, min: number, max: number): string[] {
-  const isValid = Number.isInteger(value) && (value as number) >= min && (value as number) <= max;
-  return isValid ? [] : [`${name} is ${String(value)}, but must be an integer from ${min} to ${max}`];
-}
-
-function withoutUndefined<T extends object>(value: T | undefined): Partial<T> {
-  const entries = isRecord(value) ? Object.entries(value).filter(([, item]) => item !== undefined) : [];
-  return Object.fromEntries(entries) as Partial<T>;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { KafkaContext, KafkaRetriableException, RmqContext } from '@nestjs/microservices';
 import { messageOf } from '../cqrs-outbox.error.js';
 import { InMemoryContext } from '../transports/in-memory.transport.js';
@@ -12,29 +11,26 @@ interface AcknowledgingChannel {
 /**
  * Says that a message is done. RabbitMQ: its acknowledgement. Kafka: nothing, as the offset moves when the controller
  * returns.
+ *
+ * @throws amqplib's error when the channel is closed: the message is delivered again
  */
 export function acknowledge(context: unknown): void {
   if (context instanceof RmqContext) channelOf(context).ack(context.getMessage());
 }
 
+/** Has RabbitMQ deliver a message again, at once, to whichever of the queue's consumers. */
+export function requeue(context: RmqContext): void {
+  channelOf(context).nack(context.getMessage(), false, true);
+}
+
 /**
- * Has a message delivered again after a while. RabbitMQ: requeued. Kafka: the error that keeps the offset where it is.
- * Others: the error itself, for the transport to do with what it can.
- *
- * @param retryDelayMs milliseconds
+ * What a controller is to reject with for a message that is not done. Kafka: the one error that keeps the offset where
+ * it is. Others: the error itself, for the transport to do with what it can.
  */
-export async function redeliver(context: unknown, error: unknown, retryDelayMs: number): Promise<void> {
-  if (context instanceof RmqContext) {
-    await delay(retryDelayMs);
-    channelOf(context).nack(context.getMessage(), false, true);
-    return;
-  }
-  if (context instanceof KafkaContext) {
-    await delay(retryDelayMs);
-    throw new KafkaRetriableException(messageOf(error));
-  }
+export function rejectionFor(context: unknown, error: unknown): unknown {
+  if (context instanceof KafkaContext) return new KafkaRetriableException(messageOf(error));
   if (context instanceof InMemoryContext) context.fail(error);
-  throw error;
+  return error;
 }
 
 function channelOf(context: RmqContext): AcknowledgingChannel {

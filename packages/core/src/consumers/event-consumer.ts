@@ -1,33 +1,51 @@
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
+import { RmqContext } from '@nestjs/microservices';
 import { messageOf } from '../cqrs-outbox.error.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
-import { acknowledge, redeliver } from './acknowledgement.js';
-import { MessageDispatcher } from './message-dispatcher.js';
+import { monotonicClock } from '../relay/relay-clock.js';
+import { RELAY_DEFAULTS } from '../relay/relay.options.js';
+import { TimeoutError, withTimeLimit } from '../transports/time-limit.js';
+import { acknowledge, rejectionFor, requeue } from './acknowledgement.js';
+import { ConsumerTelemetry, type ConsumerCounts } from './consumer-telemetry.js';
+import { HoldEndedError, type Hold } from './hold.js';
+import { MessageAttempts } from './message-attempts.js';
+import { MessagesInHand } from './messages-in-hand.js';
 import { Readiness } from './readiness.js';
-import { describeMessage, receive } from './received-message.js';
+import { describeMessage, receive, type ReceivedMessage } from './received-message.js';
 
 /** Receives messages in a Nest controller and hands their events to the handlers. */
 @Injectable()
-export class EventConsumer {
+export class EventConsumer implements OnModuleDestroy {
   readonly #logger = new Logger(EventConsumer.name);
+  readonly #inHand = new MessagesInHand(monotonicClock);
 
   constructor(
     @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
-    private readonly dispatcher: MessageDispatcher,
+    private readonly attempts: MessageAttempts,
+    private readonly telemetry: ConsumerTelemetry,
     private readonly readiness: Readiness,
   ) {}
+
+  /** What became of the messages since the process started. */
+  get counts(): ConsumerCounts {
+    return this.telemetry.counts;
+  }
 
   /**
    * Rebuilds the event, runs each of its handlers in a transaction with its inbox row, and acknowledges the message
    * when all have committed. To be awaited or returned by the controller.
    *
-   * - A handler fails: the message is delivered again after `consumer.retryDelayMs`; handlers that have committed are
-   *   skipped then. On Kafka this rejects with `KafkaRetriableException`, so that the offset stays. On RabbitMQ it
-   *   requeues and resolves. On other transports it rejects with the error at once: the in-memory transport delivers
-   *   again until the relay's `maxAttempts`, Redis, NATS, TCP and MQTT do not. Kafka and RabbitMQ do without a limit.
+   * - A handler fails: tried again after a backoff, up to `consumer.maxAttempts`; handlers that have committed are
+   *   skipped then. The message holds its place meanwhile. After that, and at once for a {@link NonRetryableError}, it
+   *   becomes a dead letter (`consumer.deadLetters`) and is acknowledged.
+   * - The database is away: tried again for as long as it takes, and nothing is counted.
    * - No class has the event's name: acknowledged with a warning.
-   * - No message of ours, an unreadable or invalid payload, an unknown version: logged, stored in the inbox's dead
-   *   letters, acknowledged.
+   * - No message of ours, an unreadable or invalid payload, an unknown version, too many headers: a dead letter at once.
+   * - The application ends, or the broker takes the message away: it is left to the broker, which delivers it again.
+   *   On Kafka this rejects with `KafkaRetriableException`, so that the offset stays. On Redis, NATS, TCP and MQTT no
+   *   broker has it any more, and it is lost: these are weaker.
+   * - On the in-memory transport a failure rejects with its error at once: the relay tries again, up to its own
+   *   `maxAttempts`.
    *
    * A message that comes before the application has booted waits for that.
    *
@@ -39,14 +57,52 @@ export class EventConsumer {
   async consume(payload: unknown, context: unknown): Promise<void> {
     await this.readiness.wait();
     const message = receive(payload, context);
+    this.telemetry.received(message);
+    const cameLate = this.#inHand.isEnding;
+    await this.#inHand.hold(context, async (hold) => {
+      try {
+        await this.attempts.run(message, hold);
+      } catch (error) {
+        this.giveBack(context, message, hold, error, cameLate);
+        return;
+      }
+      this.acknowledge(context, message);
+    });
+  }
+
+  /** Ends all waits, and waits for the handlers that are at work: for `relay.drainTimeoutMs`, as the relay does. */
+  async onModuleDestroy(): Promise<void> {
+    const { drainTimeoutMs } = this.options.relay || RELAY_DEFAULTS;
     try {
-      await this.dispatcher.dispatch(message);
+      await withTimeLimit(this.#inHand.end(), drainTimeoutMs, 'Handling the messages in hand');
     } catch (error) {
-      this.#logger.error(
-        `Handling failed, ${describeMessage(message)} will be delivered again: ${messageOf(error)}`,
-      );
-      return redeliver(context, error, this.options.consumer.retryDelayMs);
+      if (!(error instanceof TimeoutError)) throw error;
+      this.#logger.warn(`${error.message}: the database closes under them, and the messages come again.`);
     }
-    acknowledge(context);
+  }
+
+  private acknowledge(context: unknown, message: ReceivedMessage): void {
+    try {
+      acknowledge(context);
+    } catch (error) {
+      // Its channel was closed: RabbitMQ delivers it again, and the inbox skips it.
+      this.#logger.warn(`Done but not acknowledged, ${describeMessage(message)}: ${messageOf(error)}`);
+    }
+  }
+
+  private giveBack(
+    context: unknown,
+    message: ReceivedMessage,
+    hold: Hold,
+    error: unknown,
+    cameLate: boolean,
+  ): void {
+    this.telemetry.givenBack();
+    const why = error instanceof HoldEndedError ? `since ${error.message}` : messageOf(error);
+    this.#logger.warn(`Not done, ${describeMessage(message)}: ${why}`);
+    if (!(context instanceof RmqContext)) throw rejectionFor(context, error);
+    // What comes while the application ends stays with it, unacknowledged, until the channel closes: given back, it would
+    // come again at once, and so on.
+    if (!hold.isLost && !cameLate) requeue(context);
   }
 }

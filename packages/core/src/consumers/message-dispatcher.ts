@@ -1,49 +1,41 @@
-import { Injectable, Logger } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { CqrsOutboxError } from '../cqrs-outbox.error.js';
 import { EventMediator } from '../mediators/event-mediator.js';
-import { WIRE_HEADERS } from '../messages/message.js';
-import { InboxStore } from './inbox-store.js';
+import type { DispatchOutcome } from './consumer-telemetry.js';
+import { InboxStep } from './inbox-step.js';
 import { MessageDecoder } from './message-decoder.js';
-import { describeMessage, type ReceivedMessage } from './received-message.js';
+import { MAX_HEADER_BYTES, type ReceivedMessage } from './received-message.js';
 
-/** Hands a received message to the handlers of its event, once; what can't be handled as it is, it sets aside. */
+/** Hands a received message to the handlers of its event, once. */
 @Injectable()
 export class MessageDispatcher {
-  readonly #logger = new Logger('EventConsumer');
-
   constructor(
     private readonly decoder: MessageDecoder,
     private readonly mediator: EventMediator,
-    private readonly inbox: InboxStore,
+    private readonly inbox: InboxStep,
   ) {}
 
-  /** @throws what the handlers, or the database, have thrown: the message is not done then */
-  async dispatch(message: ReceivedMessage): Promise<void> {
-    let decoded;
-    try {
-      decoded = this.decoder.decode(message);
-    } catch (error) {
-      if (error instanceof CqrsOutboxError && error.code === 'MESSAGE_REJECTED')
-        return this.reject(message, error.message);
-      throw error;
+  /**
+   * Decodes it anew each time: what a handler has changed in its event is not there at the next try.
+   *
+   * @throws {@link CqrsOutboxError} with code `MESSAGE_REJECTED` for what can't be handled as it is
+   * @throws what the handlers, or the database, have thrown: the message is not done then
+   */
+  async dispatch(message: ReceivedMessage): Promise<DispatchOutcome> {
+    if (message.headerBytes > MAX_HEADER_BYTES) {
+      const why = `its headers have ${message.headerBytes} bytes, more than ${MAX_HEADER_BYTES}`;
+      throw new CqrsOutboxError('MESSAGE_REJECTED', why);
     }
-    if (!decoded) {
-      this.#logger.warn(
-        `No event class has the name of ${describeMessage(message)}: acknowledged, not handled.`,
-      );
-      return;
-    }
+    const decoded = this.decoder.decode(message);
+    if (!decoded) return 'unknown';
     const { event, eventClass, context } = decoded;
     if (event === null) await this.mediator.sendTombstone(eventClass, context);
     else await this.mediator.send(event, context);
+    return this.inbox.isDuplicate(context) ? 'duplicate' : 'handled';
   }
+}
 
-  private async reject(message: ReceivedMessage, reason: string): Promise<void> {
-    this.#logger.error(`Set aside as a dead letter, ${describeMessage(message)}: ${reason}.`);
-    const { headers, payload, coordinates, topic, key } = message;
-    const messageId = headers[WIRE_HEADERS.id];
-    const name = headers[WIRE_HEADERS.name];
-    const failure = { reason, stack: undefined, attempts: 0 };
-    await this.inbox.setAside({ messageId, name, topic, key, coordinates, ...failure, headers, payload });
-  }
+/** Whether no try can help, since the message can't be read. */
+export function isRejection(error: unknown): error is CqrsOutboxError {
+  return error instanceof CqrsOutboxError && error.code === 'MESSAGE_REJECTED';
 }

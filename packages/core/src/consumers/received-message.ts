@@ -6,8 +6,10 @@ import { InMemoryContext } from '../transports/in-memory.transport.js';
 
 /** A message in one form, whatever transport it came by; nothing in it is trusted yet. */
 export interface ReceivedMessage {
-  /** All headers, as text. */
+  /** All headers, as text, in an object without a prototype; of too many, those that fit. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Of all headers as they came, names included, in UTF-8. */
+  readonly headerBytes: number;
   /** The payload's bytes; null for a tombstone. */
   readonly payload: Buffer | null;
   /** Whether these bytes are not those that were sent: the transport has read what is no text as text. */
@@ -18,9 +20,24 @@ export interface ReceivedMessage {
   readonly coordinates: string;
 }
 
+/** Publishers of ours keep to 16 KiB; a broker may let a megabyte pass. */
+export const MAX_HEADER_BYTES = 64 * 1024;
+/** What a log line shows of a text that anyone may have written. */
+const MAX_SHOWN_LENGTH = 200;
+
 /** `message 42 (orders.paid) at kafka orders[3]@7`, for logs. */
-export function describeMessage({ headers, coordinates }: ReceivedMessage): string {
-  return `message ${headers[WIRE_HEADERS.id] ?? '(no id)'} (${headers[WIRE_HEADERS.name] ?? 'no name'}) at ${coordinates}`;
+export function describeMessage({
+  headers,
+  coordinates,
+}: Pick<ReceivedMessage, 'headers' | 'coordinates'>): string {
+  const id = shown(headers[WIRE_HEADERS.id] ?? '(no id)');
+  return `message ${id} (${shown(headers[WIRE_HEADERS.name] ?? 'no name')}) at ${shown(coordinates)}`;
+}
+
+/** One short line, whatever the text is. */
+function shown(text: string): string {
+  // eslint-disable-next-line no-control-regex -- a line break would let a message write log lines of its own
+  return text.slice(0, MAX_SHOWN_LENGTH).replaceAll(/[\x00-\x1f\x7f]/g, '\uFFFD');
 }
 
 /** Brings what a Nest controller gets into one form. It does not throw for any input. */
@@ -35,12 +52,13 @@ function fromKafka(context: KafkaContext): ReceivedMessage {
   const { value, key, headers: given, offset } = context.getMessage();
   const headers = textHeaders(given);
   return {
-    headers,
+    ...boundedHeaders(headers),
     payload: toBytes(value),
     // Without keepBinary, Nest's server makes text of whatever does not begin with a NUL.
     areBytesLost: typeof value === 'string' && isCompressed(headers),
     topic: context.getTopic(),
-    key: key ? String(key) : undefined,
+    // Nest has parsed a key that looks like JSON.
+    key: textOf(key) || undefined,
     coordinates: `kafka ${context.getTopic()}[${context.getPartition()}]@${offset}`,
   };
 }
@@ -56,7 +74,7 @@ function fromRabbitMq(data: unknown, context: RmqContext): ReceivedMessage {
   const headers = textHeaders(properties.headers);
   const { exchange = '', routingKey = '', deliveryTag = 0 } = fields;
   return {
-    headers,
+    ...boundedHeaders(headers),
     payload: toBytes(data, headers),
     topic: exchange || routingKey,
     key: headers[WIRE_HEADERS.key],
@@ -66,7 +84,8 @@ function fromRabbitMq(data: unknown, context: RmqContext): ReceivedMessage {
 
 function fromMemory(context: InMemoryContext): ReceivedMessage {
   const { topic, key, headers, value } = context.getMessage();
-  return { headers, payload: value, topic, key, coordinates: `memory ${topic}/${key}` };
+  const coordinates = `memory ${topic}/${key}`;
+  return { ...boundedHeaders(textHeaders(headers)), payload: value, topic, key, coordinates };
 }
 
 /** What an envelope has beside the user's headers. */
@@ -91,7 +110,7 @@ function fromEnvelope(payload: unknown, context: unknown): ReceivedMessage {
     if (value !== undefined) headers[WIRE_HEADERS[attribute]] = value;
   }
   return {
-    headers,
+    ...boundedHeaders(headers),
     payload: toBytes(envelope.payload, headers),
     topic: textOf(envelope.topic) ?? '',
     key: headers[WIRE_HEADERS.key],
@@ -131,13 +150,38 @@ function isCompressed(headers: Readonly<Record<string, string>>): boolean {
   return encodingOf(headers[WIRE_HEADERS.contentEncoding]) !== undefined;
 }
 
+/** Without a prototype, so that a header named `__proto__` is a header like any other. */
 function textHeaders(headers: unknown): Record<string, string> {
-  const text: Record<string, string> = {};
+  const text = Object.create(null) as Record<string, string>;
   for (const [name, value] of isRecord(headers) ? Object.entries(headers) : []) {
     const header = textOf(value);
     if (header !== undefined) text[name] = header;
   }
   return text;
+}
+
+/** Leaves out what is over the limit: nothing that large is kept or logged. What the message says of itself comes first. */
+function boundedHeaders(all: Record<string, string>): Pick<ReceivedMessage, 'headers' | 'headerBytes'> {
+  const headerBytes = headerBytesOf(all);
+  if (headerBytes <= MAX_HEADER_BYTES) return { headers: all, headerBytes };
+  const headers = Object.create(null) as Record<string, string>;
+  let room = MAX_HEADER_BYTES;
+  const isOfUser = ([name]: readonly [string, ...unknown[]]): number => Number(!isReservedHeader(name));
+  for (const [name, value] of Object.entries(all).toSorted((a, b) => isOfUser(a) - isOfUser(b))) {
+    const size = headerBytesOf({ [name]: value });
+    if (size > room) continue;
+    room -= size;
+    headers[name] = value;
+  }
+  return { headers, headerBytes };
+}
+
+/** Names included, in UTF-8. */
+export function headerBytesOf(headers: Readonly<Record<string, string>>): number {
+  return Object.entries(headers).reduce(
+    (sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value),
+    0,
+  );
 }
 
 function textOf(value: unknown): string | undefined {

@@ -4,7 +4,7 @@ import type { InboxDeadLetter, InboxDeadLetterContent } from '../consumers/inbox
 import { InboxStore } from '../consumers/inbox-store.js';
 import { MessageDecoder } from '../consumers/message-decoder.js';
 import { MessageDispatcher } from '../consumers/message-dispatcher.js';
-import { describeMessage, type ReceivedMessage } from '../consumers/received-message.js';
+import { describeMessage, headerBytesOf, type ReceivedMessage } from '../consumers/received-message.js';
 import { EventMap } from '../handlers/event-map.js';
 
 /** What became of a retry; a letter that is gone was retried or discarded by another meanwhile. */
@@ -46,8 +46,8 @@ export class InboxLetterRetry {
   }
 
   private async handle({ headers, payload, topic, key, coordinates }: InboxDeadLetterContent): Promise<void> {
-    const message: ReceivedMessage = { headers, payload, topic, key, coordinates };
-    // First alone, since `dispatch` would set a second letter aside for what is rejected again.
+    const headerBytes = headerBytesOf(headers);
+    const message: ReceivedMessage = { headers, headerBytes, payload, topic, key, coordinates };
     const decoded = this.decoder.decode(message);
     if (!decoded || this.events.handlersOf(decoded.eventClass).length === 0)
       throw new CqrsOutboxError('MESSAGE_REJECTED', 'no handler of its event is in this application');

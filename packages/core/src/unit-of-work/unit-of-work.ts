@@ -48,6 +48,15 @@ export interface TransactionHooks {
   afterCommit(transaction: CommittedTransaction): Promise<void>;
 }
 
+/** How a transaction is to run. */
+export interface TransactionOptions {
+  /**
+   * When it is aborted, the transaction is not wanted any more: statements in flight may be cancelled, and further ones
+   * are refused, with the signal's reason. `work` is still what ends it.
+   */
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Port: the transactions of the store. A store calls the hooks for every outermost transaction of its database,
  * whoever opened it, so that an append works in a command as in the user's own transaction.
@@ -64,9 +73,10 @@ export abstract class UnitOfWork {
 
   /**
    * Runs `work` in a transaction of its own, in a fresh context; commits when it resolves and rolls back when it
-   * rejects. Inside a transaction it is a savepoint.
+   * rejects. Inside a transaction it is a savepoint. What `work` has left running when it rejects must reach neither
+   * this transaction nor the next one of its connection.
    */
-  abstract runInTransaction<T>(work: () => Promise<T>): Promise<T>;
+  abstract runInTransaction<T>(work: () => Promise<T>, options?: TransactionOptions): Promise<T>;
 
   /**
    * The pending events of the innermost open transaction or savepoint. Undefined when none is open, before `setHooks`,

@@ -1,4 +1,9 @@
-import { type PendingEvents, UnitOfWork, type TransactionHooks } from '@cqrs-outbox/core';
+import {
+  type PendingEvents,
+  UnitOfWork,
+  type TransactionHooks,
+  type TransactionOptions,
+} from '@cqrs-outbox/core';
 import {
   RequestContext,
   TransactionContext,
@@ -7,6 +12,7 @@ import {
   type MikroORM,
 } from '@mikro-orm/core';
 import type { OutboxConnection } from '../store/outbox-connection.js';
+import { endWith, ENDED_TRANSACTION } from './ended-transaction.js';
 import { OutboxSubscriber } from './outbox.subscriber.js';
 import { TransactionLedger } from './transaction-ledger.js';
 
@@ -41,13 +47,26 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
     return TransactionContext.create(em.fork({ clear: true, keepTransactionContext }), work);
   }
 
-  runInTransaction<T>(work: () => Promise<T>): Promise<T> {
-    return this.orm.em.transactional(() => work(), { clear: true });
+  /**
+   * MySQL and PostgreSQL cancel the statement in flight when the signal says so, or the rollback would wait for its end;
+   * SQLite can't.
+   */
+  runInTransaction<T>(work: () => Promise<T>, { signal }: TransactionOptions = {}): Promise<T> {
+    const isCancellable = signal !== undefined && this.connection.dialect !== 'sqlite';
+    const cancelling = isCancellable ? ({ inflightQueryAbortStrategy: 'cancel query' } as const) : {};
+    return this.orm.em.transactional(
+      (em) => {
+        const transaction = em.getTransactionContext<object>();
+        if (transaction && signal) this.#ledger.setSignal(transaction, signal);
+        return endWith(em, work);
+      },
+      { clear: true, signal, ...cancelling },
+    );
   }
 
   current(): PendingEvents | undefined {
     const transaction = this.orm.em.getTransactionContext<object>();
-    if (!transaction || !this.#isListening) return undefined;
+    if (!transaction || transaction === ENDED_TRANSACTION || !this.#isListening) return undefined;
     const pending = this.#ledger.pendingOf(transaction);
     return pending.isClosed ? undefined : pending;
   }

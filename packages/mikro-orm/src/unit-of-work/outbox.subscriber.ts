@@ -12,6 +12,7 @@ import type {
   TransactionEventArgs as MikroOrmTransactionEventArgs,
 } from '@mikro-orm/core';
 import type { OutboxConnection } from '../store/outbox-connection.js';
+import { endWith, untilAborted } from './ended-transaction.js';
 import { insertEntries } from './insert-entries.js';
 import { KnownAggregates } from './known-aggregates.js';
 import { lockKeys } from './lock-keys.js';
@@ -72,7 +73,11 @@ export class OutboxSubscriber implements EventSubscriber {
 
   async beforeTransactionCommit({ em, transaction }: TransactionEventArgs): Promise<void> {
     if (!transaction || isSavepoint(transaction)) return;
-    await this.hooks.beforeCommit(this.committing(em, transaction));
+    const committing = this.committing(em, transaction);
+    // Handlers of domain events may hang too.
+    await endWith(em, () =>
+      untilAborted(this.ledger.signalOf(transaction), () => this.hooks.beforeCommit(committing)),
+    );
   }
 
   async afterTransactionCommit({ em, transaction }: TransactionEventArgs): Promise<void> {

@@ -5,6 +5,8 @@ export class TransactionLedger {
   readonly #pending = new WeakMap<object, PendingEvents>();
   readonly #inserted = new WeakMap<object, readonly OutboxEntry[]>();
 
+  readonly #signals = new WeakMap<object, AbortSignal>();
+
   pendingOf(transaction: object): PendingEvents {
     let pending = this.#pending.get(transaction);
     if (!pending) {
@@ -24,5 +26,14 @@ export class TransactionLedger {
 
   insertedIn(transaction: object): readonly OutboxEntry[] {
     return this.#inserted.get(transaction) ?? [];
+  }
+
+  /** Says by what the transaction is told to end before its time. */
+  setSignal(transaction: object, signal: AbortSignal): void {
+    this.#signals.set(transaction, signal);
+  }
+
+  signalOf(transaction: object): AbortSignal | undefined {
+    return this.#signals.get(transaction);
   }
 }

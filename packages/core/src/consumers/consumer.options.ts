@@ -1,0 +1,73 @@
+import type { Compressor } from '../messages/compression/compressor.js';
+
+/** A place for dead letters at a broker. */
+export interface DeadLetterDestination {
+  /** One of the names in `transport`. */
+  destination: string;
+  /**
+   * On RabbitMQ without effect, as for every message: the exchange or queue is that of the destination's options.
+   * @defaultValue the message's own topic, followed by `.dead-letters`
+   */
+  topic?: string;
+}
+
+/** How consumers behave. */
+export interface ConsumerOptions {
+  /**
+   * How often a message is tried whose handlers fail, before it becomes a dead letter. More rides out longer troubles of
+   * what handlers call, and holds up for longer what waits behind the message. A database that is away uses up none.
+   * @defaultValue 8
+   */
+  maxAttempts?: number;
+  /**
+   * The first wait after a failure, in milliseconds. It doubles with each further one, up to `maxBackoffMs`, and a
+   * random part of it is waited (full jitter,
+   * https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). Meanwhile the message holds its place:
+   * a Kafka partition waits, on RabbitMQ one of the prefetched places is taken.
+   * @defaultValue 1000
+   */
+  minBackoffMs?: number;
+  /**
+   * The longest wait between two tries, in milliseconds: also how long after the database's return a consumer may notice.
+   * @defaultValue 30000
+   */
+  maxBackoffMs?: number;
+  /**
+   * How long a handler may take, in milliseconds, its transaction included. Then its transaction is rolled back, and it
+   * counts as failed. A handler that still runs can't be stopped, but what it does to the database has no effect.
+   * @defaultValue 300000
+   */
+  handlerTimeoutMs?: number;
+  /**
+   * Where messages go that were given up: the table `cqrs_inbox_dead_letter`, or a destination, which must then have
+   * acknowledged it before the message itself is. One that the destination refuses goes to the table.
+   * @defaultValue 'table'
+   */
+  deadLetters?: 'table' | DeadLetterDestination;
+  /**
+   * The largest payload that a compressed message may hold, in bytes after decompression: a message that holds more is a
+   * dead letter, and no more memory than that is taken to find out. What is compressed at `append` must fit into it too.
+   * @defaultValue 16777216
+   */
+  maxDecompressedBytes?: number;
+  /**
+   * Compressors that are only read here, beside the four ready ones and that of `compression`: of other publishers, or
+   * of a time before another one was chosen. One with the name of a ready one takes its place.
+   * @defaultValue none
+   */
+  decompressors?: readonly Compressor[];
+}
+
+/** {@link ConsumerOptions} with all defaults. */
+export type ResolvedConsumerOptions = Readonly<Required<ConsumerOptions>>;
+
+/** The one place of the defaults. */
+export const CONSUMER_DEFAULTS: ResolvedConsumerOptions = {
+  maxAttempts: 8,
+  minBackoffMs: 1_000,
+  maxBackoffMs: 30_000,
+  handlerTimeoutMs: 300_000,
+  deadLetters: 'table',
+  maxDecompressedBytes: 16 * 1024 ** 2,
+  decompressors: [],
+};

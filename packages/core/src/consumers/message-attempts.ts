@@ -1,0 +1,165 @@
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import { CqrsOutboxError, EventHandlingError, messageOf } from '../cqrs-outbox.error.js';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
+import { WIRE_HEADERS } from '../messages/message.js';
+import { backoffMs } from '../relay/failures/backoff.js';
+import { isNonRetryable } from '../relay/failures/non-retryable.error.js';
+import { monotonicClock } from '../relay/relay-clock.js';
+import { AttemptMemory } from './attempt-memory.js';
+import { ConsumerTelemetry } from './consumer-telemetry.js';
+import { DatabaseProbe } from './database-probe.js';
+import { DeadLetterRoute } from './dead-letter-route.js';
+import type { Hold } from './hold.js';
+import { InboxStore } from './inbox-store.js';
+import { isRejection, MessageDispatcher } from './message-dispatcher.js';
+import { describeMessage, MAX_HEADER_BYTES, type ReceivedMessage } from './received-message.js';
+import { UnknownNames } from './unknown-names.js';
+
+/** So much of a stack is kept, in characters. */
+const MAX_STACK_LENGTH = 8_192;
+
+/** How a message's tries went so far. */
+interface Progress {
+  /** Tries that failed and count. */
+  attempts: number;
+  /** Those and the ones during which the database was away. */
+  tries: number;
+  outages: number;
+}
+
+/**
+ * Tries a message until it is done.
+ *
+ *   received --> try --all handlers committed, duplicate, unknown name--> done
+ *                 | \--can't be read--------------------------------> dead letter --> done
+ *                 failed
+ *                 | \--database away: wait, ask it again, not counted --> try
+ *                 | \--this application is wrongly configured: wait, not counted --> try
+ *                 | \--NonRetryableError, or maxAttempts ------------> dead letter --> done
+ *                 wait (backoff) --> try
+ *
+ * A dead letter that can't be stored is tried again for as long as it takes. Each wait ends when the message must go back.
+ */
+@Injectable()
+export class MessageAttempts {
+  readonly #logger = new Logger('EventConsumer');
+  readonly #unknownNames = new UnknownNames();
+  readonly #memory = new AttemptMemory();
+  readonly #probe: DatabaseProbe;
+
+  constructor(
+    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+    private readonly dispatcher: MessageDispatcher,
+    private readonly route: DeadLetterRoute,
+    private readonly telemetry: ConsumerTelemetry,
+    inbox: InboxStore,
+  ) {
+    this.#probe = new DatabaseProbe(inbox, monotonicClock);
+  }
+
+  /**
+   * @throws {@link HoldEndedError} when the message must go back
+   * @throws what a handler has thrown, where the message can't be held
+   */
+  async run(message: ReceivedMessage, hold: Hold): Promise<void> {
+    const progress: Progress = { attempts: this.#memory.take(message), tries: 0, outages: 0 };
+    try {
+      while (!(await this.tryOnce(message, hold, progress)));
+    } catch (error) {
+      if (hold.terms.canWait) this.#memory.keep(message, progress.attempts);
+      throw error;
+    }
+  }
+
+  /** @returns whether the message is done */
+  private async tryOnce(message: ReceivedMessage, hold: Hold, progress: Progress): Promise<boolean> {
+    progress.tries++;
+    try {
+      const outcome = await this.dispatcher.dispatch(message);
+      if (outcome === 'unknown') this.#unknownNames.warnOf(message);
+      // What an earlier try of ours has committed, though its answer was lost, is no duplicate.
+      const isOurs = outcome === 'duplicate' && progress.tries > 1;
+      this.telemetry.done(message, isOurs ? 'handled' : outcome, hold.ageMs);
+      return true;
+    } catch (error) {
+      return this.onFailure(message, hold, progress, error);
+    }
+  }
+
+  private async onFailure(
+    message: ReceivedMessage,
+    hold: Hold,
+    progress: Progress,
+    error: unknown,
+  ): Promise<boolean> {
+    if (isRejection(error)) return this.giveUp(message, hold, progress.attempts, error);
+    if (isOurFault(error) && hold.terms.canWait) {
+      const delayMs = backoffMs(++progress.outages, this.options.consumer, Math.random);
+      this.#logger.error(`Nothing can be handled, ${describeMessage(message)} waits: ${messageOf(error)}`);
+      await hold.wait(delayMs);
+      return false;
+    }
+    const isHopeless = isNonRetryable(error);
+    if (hold.terms.canWait && !isHopeless && (await this.#probe.isAway())) {
+      this.telemetry.outage();
+      await this.waitForDatabase(hold, progress);
+      return false;
+    }
+    const attempts = ++progress.attempts;
+    this.telemetry.failed(message, attempts, error);
+    if (!hold.terms.canWait) throw error;
+    const { consumer } = this.options;
+    if (isHopeless || attempts >= consumer.maxAttempts) return this.giveUp(message, hold, attempts, error);
+    const delayMs = backoffMs(attempts, consumer, Math.random);
+    const retry = `try ${attempts} of ${consumer.maxAttempts}, the next one in ${delayMs} ms`;
+    this.#logger.error(`Handling failed, ${retry}, ${describeMessage(message)}: ${messageOf(error)}`);
+    await hold.wait(delayMs);
+    return false;
+  }
+
+  private async waitForDatabase(hold: Hold, progress: Progress): Promise<void> {
+    do {
+      await hold.wait(backoffMs(++progress.outages, this.options.consumer, Math.random));
+    } while (await this.#probe.isAway());
+  }
+
+  private async giveUp(
+    message: ReceivedMessage,
+    hold: Hold,
+    attempts: number,
+    error: unknown,
+  ): Promise<boolean> {
+    const { topic, key, coordinates, headers, payload } = message;
+    const reason = messageOf(error);
+    const stack = isRejection(error) ? undefined : stackOf(error);
+    const messageId = headers[WIRE_HEADERS.id];
+    const name = headers[WIRE_HEADERS.name];
+    const areHeadersComplete = message.headerBytes <= MAX_HEADER_BYTES;
+    const content = { topic, key, coordinates, headers, areHeadersComplete, payload };
+    const rejected = { messageId, name, ...content, reason, stack, attempts };
+    for (let failures = 0; ; failures++) {
+      try {
+        const storedIn = await this.route.store(rejected, failures);
+        this.#logger.error(`Set aside as a dead letter, ${describeMessage(message)}: ${reason}.`);
+        this.telemetry.deadLettered(message, reason, attempts, storedIn);
+        return true;
+      } catch (cause) {
+        this.#logger.error(
+          `A dead letter could not be stored, ${describeMessage(message)} waits: ${messageOf(cause)}`,
+        );
+        if (!hold.terms.canWait) throw cause;
+        await hold.wait(backoffMs(failures + 1, this.options.consumer, Math.random));
+      }
+    }
+  }
+}
+
+/** The broker still has the message as it was sent: a dead letter would keep less of it. */
+function isOurFault(error: unknown): boolean {
+  return error instanceof CqrsOutboxError && error.code === 'PAYLOAD_BYTES_LOST';
+}
+
+function stackOf(error: unknown): string | undefined {
+  const cause = error instanceof EventHandlingError ? error.failures.at(-1)?.error : error;
+  return cause instanceof Error ? cause.stack?.slice(0, MAX_STACK_LENGTH) : undefined;
+}

@@ -1,0 +1,56 @@
+import type { CqrsOutboxOptions, TransportOption } from '../cqrs-outbox.options.js';
+import { compressorFaults, sameEncodingFaults } from '../messages/compression/compressor-faults.js';
+import { Compressor } from '../messages/compression/compressor.js';
+import { integerFault, isRecord, sectionFaults, unknownKeys, withoutUndefined } from '../option-faults.js';
+import { MAX_TIMER_MS } from '../relay/relay-clock.js';
+import { CONSUMER_DEFAULTS, type ResolvedConsumerOptions } from './consumer.options.js';
+
+const MAX_HANDLER_TIMEOUT_MS = 24 * 60 * 60 * 1_000;
+/** Kafka's own limit. */
+const MAX_TOPIC_LENGTH = 249;
+
+/** Adds the defaults of `consumer`, and lists its faults. */
+export function resolveConsumer(
+  { consumer: given, compression }: CqrsOutboxOptions,
+  transports: ReadonlyMap<string, TransportOption>,
+  faults: string[],
+): ResolvedConsumerOptions {
+  const consumer = { ...CONSUMER_DEFAULTS, ...withoutUndefined(given) };
+  faults.push(
+    ...sectionFaults('consumer', given, Object.keys(CONSUMER_DEFAULTS)),
+    ...integerFault('consumer.maxAttempts', consumer.maxAttempts, 1, 1_000_000),
+    ...integerFault('consumer.minBackoffMs', consumer.minBackoffMs, 1, MAX_TIMER_MS),
+    ...integerFault('consumer.maxBackoffMs', consumer.maxBackoffMs, 1, MAX_TIMER_MS),
+    ...integerFault('consumer.handlerTimeoutMs', consumer.handlerTimeoutMs, 1, MAX_HANDLER_TIMEOUT_MS),
+    ...integerFault('consumer.maxDecompressedBytes', consumer.maxDecompressedBytes, 1, 1024 ** 3),
+    ...deadLettersFaults(consumer.deadLetters, transports),
+    ...decompressorsFaults(consumer.decompressors, compression?.compressor),
+  );
+  if (consumer.minBackoffMs > consumer.maxBackoffMs)
+    faults.push('consumer.minBackoffMs is greater than consumer.maxBackoffMs');
+  const decompressors = [...(Array.isArray(consumer.decompressors) ? consumer.decompressors : [])];
+  return { ...consumer, decompressors: decompressors.filter((item) => item instanceof Compressor) };
+}
+
+function decompressorsFaults(given: unknown, compressor: unknown): string[] {
+  const option = 'consumer.decompressors';
+  if (!Array.isArray(given)) return [`${option} must be a list`];
+  const faults = given.flatMap((item, index) => compressorFaults(`${option}[${index}]`, item));
+  return [...faults, ...sameEncodingFaults(option, [compressor, ...(given as unknown[])])];
+}
+
+function deadLettersFaults(given: unknown, transports: ReadonlyMap<string, TransportOption>): string[] {
+  if (given === 'table') return [];
+  const option = 'consumer.deadLetters';
+  if (!isRecord(given)) return [`${option} must be 'table' or { destination, topic? }`];
+  const { destination, topic } = given;
+  const faults = unknownKeys(given, ['destination', 'topic'], `${option}.`);
+  if (typeof destination !== 'string' || !transports.has(destination)) {
+    const known = [...transports.keys()].join(', ');
+    faults.push(`${option}.destination is ${String(destination)}, but transport names ${known}`);
+  }
+  const isTopic = typeof topic === 'string' && topic.trim() !== '' && topic.length <= MAX_TOPIC_LENGTH;
+  if (topic !== undefined && !isTopic)
+    faults.push(`${option}.topic must be a text of 1 to ${MAX_TOPIC_LENGTH} characters`);
+  return faults;
+}

@@ -1,0 +1,37 @@
+import type { EntityManager } from '@mikro-orm/core';
+
+/** In place of a transaction that is being rolled back: whatever uses it fails. */
+export const ENDED_TRANSACTION: object = new Proxy(Object.freeze({}), {
+  get() {
+    throw new Error('Its transaction has been rolled back: this was done too late, and has no effect.');
+  },
+});
+
+/**
+ * What `work` has left running must not use the connection while ROLLBACK is on its way: what is sent behind it takes
+ * effect at once, outside of any transaction.
+ */
+export async function endWith<T>(em: EntityManager, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    em.setTransactionContext(ENDED_TRANSACTION);
+    throw error;
+  }
+}
+
+/** Waits for `work` until the signal is aborted, and throws its reason then. */
+export async function untilAborted<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  if (!signal) return work();
+  signal.throwIfAborted();
+  let onAbort: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([work(), aborted]);
+  } finally {
+    if (onAbort) signal.removeEventListener('abort', onAbort);
+  }
+}

@@ -1,0 +1,131 @@
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { EventHandler, Outbox, type HandlesEvent } from '@cqrs-outbox/core';
+import type { EntityManager } from '@mikro-orm/core';
+import { describeWith } from '../services/describe-with.ts';
+import { DATABASES } from '../support/database.ts';
+import { Order, OrderPaid, OrderPlaced, Tally } from '../support/orders.ts';
+import { createCrateApp, crateHeaders, onKafka, PAYLOAD, type CrateApp } from './consumer-fixture.ts';
+
+const never = (): Promise<never> => new Promise(() => undefined);
+
+/** Hangs in the transaction's last step. */
+@EventHandler(OrderPlaced)
+class HangsAtCommit implements HandlesEvent<OrderPlaced> {
+  handle(): Promise<void> {
+    return never();
+  }
+}
+
+for (const { name, needs } of DATABASES) {
+  describeWith(needs, `a handler that takes too long, on ${name}`, () => {
+    let test: CrateApp;
+
+    beforeEach(async () => {
+      const consumer = { maxAttempts: 2, minBackoffMs: 1, maxBackoffMs: 1, handlerTimeoutMs: 300 };
+      test = await createCrateApp({ database: name }, { consumer }, [HangsAtCommit]);
+    });
+    afterEach(() => test.close());
+
+    const rows = async (table: string): Promise<number> => {
+      const select = `select count(*) as total from ${table}`;
+      const [row] = await test.orm.em.fork().getConnection().execute<{ total: number | string }[]>(select);
+      return Number(row?.total);
+    };
+
+    it('and never settles is given up in its transaction, and becomes a dead letter; what follows goes on', async () => {
+      test.behaviour.onCall = (call) => (call <= 2 ? never() : Promise.resolve());
+      await test.consumer.consume(PAYLOAD, onKafka());
+      expect([test.behaviour.calls, await test.crates(), await rows('cqrs_inbox')]).toEqual([2, 0, 0]);
+      const [letter] = await test.letters();
+      expect(letter?.['reason']).toMatch(/CountCrates, for message \S+, took over 300 ms/);
+      await test.consumer.consume(PAYLOAD, onKafka());
+      expect([await test.crates(), await rows('cqrs_inbox')]).toEqual([1, 1]);
+    });
+
+    it('and is done at the second try takes effect once', async () => {
+      test.behaviour.onCall = (call) => (call === 1 ? never() : Promise.resolve());
+      await test.consumer.consume(PAYLOAD, onKafka());
+      expect(await test.crates()).toBe(1);
+      expect(test.consumer.counts).toMatchObject({ handled: 1, failedAttempts: 1 });
+    });
+
+    it('and goes on after it was given up can change nothing any more, whatever way it takes', async () => {
+      let wake: () => void = () => undefined;
+      let late: Promise<PromiseSettledResult<unknown>[]> | undefined;
+      const goOn = async (em: EntityManager): Promise<PromiseSettledResult<unknown>[]> => {
+        await new Promise<void>((resolve) => (wake = resolve));
+        const transactional = (work: () => unknown) => em.transactional(async () => work());
+        return Promise.allSettled([
+          em.insertMany(Tally, [{ name: 'by insert', count: 1 }]),
+          em.nativeUpdate(Tally, {}, { count: 1_000 }),
+          (async () => {
+            const tally = em.create(Tally, { name: 'by flush', count: 1 });
+            await em.persist(tally).flush();
+          })(),
+          transactional(() => em.insertMany(Tally, [{ name: 'by transaction', count: 1 }])),
+          em.fork().insertMany(Tally, [{ name: 'by fork', count: 1 }]),
+          (async () => test.app.get(Outbox).append(OrderPaid.of({ orderId: 1, step: 1 })))(),
+        ]);
+      };
+      test.behaviour.onCall = (call, em) => {
+        if (call > 1) return Promise.resolve();
+        late = goOn(em);
+        return never();
+      };
+      await test.consumer.consume(PAYLOAD, onKafka());
+      wake();
+      const results = (await late) ?? [];
+      expect(results.map(({ status }) => status)).toEqual(Array.from({ length: 6 }, () => 'rejected'));
+      const tallies = await test.orm.em.fork().find(Tally, {});
+      expect(tallies.map(({ name: tally, count }) => [tally, count])).toEqual([['crates', 1]]);
+      expect(await rows('cqrs_outbox')).toBe(0);
+    });
+
+    it('and writes while it is being rolled back leaves nothing', async () => {
+      let isOver = false;
+      const attempts: Promise<unknown>[] = [];
+      test.behaviour.onCall = async (call, em) => {
+        if (call > 1) return;
+        for (let step = 0; !isOver; step++) {
+          const written = em.insertMany(Tally, [{ name: `step ${step}`, count: 1 }]);
+          attempts.push(written.catch(() => undefined));
+          await new Promise((resolve) => setTimeout(resolve, 1));
+        }
+      };
+      await test.consumer.consume(PAYLOAD, onKafka());
+      isOver = true;
+      await Promise.all(attempts);
+      expect(attempts.length).toBeGreaterThan(10);
+      const tallies = await test.orm.em.fork().find(Tally, {});
+      expect(tallies.map(({ name: tally, count }) => [tally, count])).toEqual([['crates', 1]]);
+    });
+
+    it('in a handler of a domain event, at the commit, is given up too', async () => {
+      test.behaviour.onCall = async (call, em) => {
+        if (call > 1) return;
+        const order = em.create(Order, { id: 1, status: 'new' });
+        order.place();
+        em.persist(order);
+      };
+      await test.consumer.consume(PAYLOAD, onKafka(crateHeaders()));
+      expect([await test.crates(), await rows('orders')]).toEqual([1, 0]);
+      expect(test.consumer.counts).toMatchObject({ handled: 1, failedAttempts: 1 });
+    });
+
+    if (name === 'libsql') return;
+
+    it('and waits for a lock in the database is given up before it has the lock', async () => {
+      const holder = test.orm.em.fork();
+      await holder.begin();
+      await holder.insertMany(Tally, [{ name: 'contended', count: 1 }]);
+      test.behaviour.onCall = async (call, em) => {
+        if (call === 1) await em.insertMany(Tally, [{ name: 'contended', count: 2 }]);
+      };
+      const startedAt = performance.now();
+      await test.consumer.consume(PAYLOAD, onKafka());
+      expect(performance.now() - startedAt).toBeLessThan(8_000);
+      expect(test.consumer.counts).toMatchObject({ handled: 1, failedAttempts: 1 });
+      await holder.rollback();
+    });
+  });
+}
