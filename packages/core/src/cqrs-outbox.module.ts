@@ -30,6 +30,7 @@ import { HandlerPipeline } from './mediators/handler-pipeline.js';
 import { RequestMediator } from './mediators/request-mediator.js';
 import { EventValidator, RequestValidator } from './mediators/validation.js';
 import { JsonSerializer, Serializer } from './messages/serializer.js';
+import { Serializers } from './messages/serializers.js';
 import { DeadLetters } from './operations/dead-letters.js';
 import { OutboxArchive } from './operations/outbox-archive.js';
 import { OutboxHealthIndicator } from './operations/outbox-health.indicator.js';
@@ -64,6 +65,7 @@ import { UnitOfWork } from './unit-of-work/unit-of-work.js';
         options?.serializer ?? new JsonSerializer(),
       inject: [MODULE_OPTIONS_TOKEN],
     },
+    Serializers,
     RequestMap,
     EventMap,
     HandlersExplorer,

@@ -3,6 +3,7 @@ import type { ClientOptions, CustomClientOptions } from '@nestjs/microservices';
 import type { EnhancerOptions } from './mediators/enhancers.js';
 import type { EventClass } from './messages/event.js';
 import type { Serializer } from './messages/serializer.js';
+import type { NewerVersionPolicy } from './messages/versions.js';
 import type { HousekeepingOptions, ResolvedHousekeepingOptions } from './operations/housekeeping.options.js';
 import type { RelayOptions, ResolvedRelayOptions } from './relay/relay.options.js';
 import type { Transport } from './transports/transport.js';
@@ -35,6 +36,19 @@ export interface ConsumerOptions {
    * @defaultValue 1000
    */
   retryDelayMs?: number;
+  /**
+   * What becomes of a message whose version is newer than the class of its event, unless the event says it itself.
+   * `reject` loses nothing, and needs a person once the new version is deployed; `accept` fits publishers that only ever
+   * add to a payload; `ignore` is for events that may be missed.
+   * @defaultValue 'reject'
+   */
+  newerVersion?: NewerVersionPolicy;
+  /**
+   * What payloads are read with, by their content type, beside `serializer` and JSON. Give the former one here when you
+   * change `serializer`: its messages are still on their way, in brokers and archives.
+   * @defaultValue none
+   */
+  serializers?: readonly Serializer[];
 }
 
 /** What `CqrsOutboxModule.forRoot` takes, beside `store` and `isGlobal`. */
@@ -62,7 +76,8 @@ export interface CqrsOutboxOptions extends EnhancerOptions {
   /** Event classes that are appended here but handled elsewhere, so that conflicts of names are found at boot. */
   events?: readonly EventClass[];
   /**
-   * Encodes payloads.
+   * Encodes payloads. A consumer chooses by the content type of each message: this one, one of `consumer.serializers`, or
+   * JSON, which is always read.
    * @defaultValue JSON
    */
   serializer?: Serializer;

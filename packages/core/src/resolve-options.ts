@@ -7,6 +7,8 @@ import type {
   TransportOption,
 } from './cqrs-outbox.options.js';
 import { MAX_NAME_LENGTH } from './messages/integration-event.decorator.js';
+import { serializerFaults } from './messages/serializers.js';
+import { isNewerVersionPolicy } from './messages/versions.js';
 import { MAX_SLOT_COUNT } from './outbox/slots.js';
 import { MAX_TIMER_MS } from './relay/relay-clock.js';
 import {
@@ -20,7 +22,11 @@ import { Transport } from './transports/transport.js';
 /** The name of the only destination of an application that names none. */
 const DEFAULT_DESTINATION = 'default';
 const DEFAULT_MAX_PAYLOAD_BYTES = 900 * 1024;
-const CONSUMER_DEFAULTS: Required<ConsumerOptions> = { retryDelayMs: 1_000 };
+const CONSUMER_DEFAULTS: Required<ConsumerOptions> = {
+  retryDelayMs: 1_000,
+  newerVersion: 'reject',
+  serializers: [],
+};
 const MAX_BATCH_SIZE = 5_000;
 /** Under that, the statements that renew a lease would be the database's main work. */
 const MIN_LEASE_MS = 500;
@@ -73,6 +79,8 @@ export function resolveOptions(given: CqrsOutboxOptions): ResolvedOptions {
   const strictOrder: unknown = options.strictOrder ?? false;
   if (typeof strictOrder !== 'boolean') faults.push('strictOrder must be true or false');
   const transports = resolveTransports(options.transport, faults);
+  const consumer = resolveConsumer(options.consumer, faults);
+  faults.push(...serializerFaults(options.serializer, consumer.serializers));
   return {
     source: options.source,
     transports,
@@ -84,7 +92,7 @@ export function resolveOptions(given: CqrsOutboxOptions): ResolvedOptions {
     strictOrder: strictOrder === true,
     housekeeping: resolveHousekeeping(options.housekeeping, faults),
     events: resolveList('events', options.events, faults),
-    consumer: resolveConsumer(options.consumer, faults),
+    consumer,
     enhancers: {
       interceptors: resolveList('interceptors', options.interceptors, faults),
       guards: resolveList('guards', options.guards, faults),
@@ -159,7 +167,9 @@ function resolveConsumer(given: ConsumerOptions | undefined, faults: string[]): 
   const consumer = { ...CONSUMER_DEFAULTS, ...withoutUndefined(given) };
   faults.push(...sectionFaults('consumer', given, KNOWN.consumer));
   faults.push(...integerFault('consumer.retryDelayMs', consumer.retryDelayMs, 0, MAX_TIMER_MS));
-  return consumer;
+  if (!isNewerVersionPolicy(consumer.newerVersion))
+    faults.push("consumer.newerVersion must be 'reject', 'accept' or 'ignore'");
+  return { ...consumer, serializers: resolveList('consumer.serializers', consumer.serializers, faults) };
 }
 
 function resolveHousekeeping(

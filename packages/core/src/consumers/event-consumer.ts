@@ -25,8 +25,10 @@ export class EventConsumer {
    *   skipped then. On Kafka this rejects with `KafkaRetriableException`, so that the offset stays. On RabbitMQ it
    *   requeues and resolves. On other transports it rejects with the error at once: the in-memory transport delivers
    *   again until the relay's `maxAttempts`, Redis, NATS, TCP and MQTT do not. Kafka and RabbitMQ do without a limit.
-   * - No class has the event's name: acknowledged with a warning.
-   * - No message of ours, an unreadable or invalid payload, an unknown version: logged, stored in the inbox's dead
+   * - No class has the event's name, or its version is newer and the policy `newerVersion` ignores that: acknowledged with
+   *   a warning.
+   * - No message of ours, an unreadable or invalid payload, a version without an upcaster, a newer one unless the policy
+   *   accepts or ignores it, a content type that no serializer reads: logged, stored in the inbox's dead
    *   letters, acknowledged.
    *
    * A message that comes before the application has booted waits for that.

@@ -4,6 +4,7 @@ import { CqrsOutboxError, messageOf } from '../cqrs-outbox.error.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
 import { EventMap } from '../handlers/event-map.js';
 import { EventValidator } from '../mediators/validation.js';
+import { applySchema } from '../messages/event-schema.js';
 import type { OutboundEvent } from '../messages/event.js';
 import { MAX_NAME_LENGTH, type EventDeclaration } from '../messages/integration-event.decorator.js';
 import { isReservedHeader } from '../messages/message.js';
@@ -102,10 +103,13 @@ export class EventEncoder {
     return wanted;
   }
 
-  private serialize({ name }: EventDeclaration, event: object): Buffer {
+  private serialize(declaration: EventDeclaration, event: object): Buffer {
+    const { name, schema } = declaration;
     let payload: Buffer;
+    let received: unknown;
     try {
-      payload = this.serializer.serialize(event);
+      payload = this.serializer.serialize(event, declaration);
+      if (schema) received = this.serializer.deserialize(payload, declaration);
     } catch (cause) {
       throw new CqrsOutboxError(
         'PAYLOAD_NOT_SERIALIZABLE',
@@ -113,6 +117,8 @@ export class EventEncoder {
         { cause },
       );
     }
+    // What passes here passes at the consumer: it is what the consumer gets.
+    if (schema) applySchema(name, schema, received);
     if (payload.length > this.options.maxPayloadBytes) {
       throw new CqrsOutboxError(
         'PAYLOAD_TOO_LARGE',
