@@ -243,7 +243,12 @@ for (const { name, needs } of DATABASES) {
         { ce_eventversion: '3' },
         /version 3 of parcels\.sent is unknown, the class here has 2/,
       ],
-      ['has a version that is no number', JSON.stringify(payload), { ce_eventversion: 'x' }, /version NaN/],
+      [
+        'has a version that is no number',
+        JSON.stringify(payload),
+        { ce_eventversion: 'x' },
+        /ce_eventversion is no positive integer/,
+      ],
       ['is nested too deeply', DEEP, {}, /can't be read|no object|call stack/],
       ['breaks the rules of its class', '{"parcelId":"x","sentAt":"yesterday"}', {}, /parcelId \(isInt/],
       ['has an id that is too long', JSON.stringify(payload), { ce_id: 'x'.repeat(65) }, /ce_id is over 64/],

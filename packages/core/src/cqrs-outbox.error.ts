@@ -68,11 +68,11 @@ export class HandlerNotFoundError extends CqrsOutboxError {
   }
 }
 
-/** A property that breaks rules of class-validator. */
+/** A property that breaks rules of class-validator, or of a schema. */
 export interface PropertyViolation {
-  /** Path of the property: `items[2].price`. */
+  /** Path of the property: `items[2].price`; empty for the payload as a whole. */
   readonly property: string;
-  /** Rule -> message, as class-validator gives them. */
+  /** Rule -> message, as class-validator gives them; a message of a schema has the rule `schema`. */
   readonly rules: Readonly<Record<string, string>>;
 }
 
@@ -86,7 +86,7 @@ export class RequestValidationError extends CqrsOutboxError {
   }
 }
 
-/** An event breaks its class-validator rules: at `append`, or when it was received. */
+/** An event breaks its class-validator rules or its schema: at `append`, or when it was received. */
 export class EventValidationError extends CqrsOutboxError {
   constructor(
     readonly eventName: string,
@@ -148,7 +148,7 @@ function describeViolations(violations: readonly PropertyViolation[]): string {
   return violations
     .map(
       ({ property, rules }) =>
-        `${property} (${Object.entries(rules)
+        `${property || 'the payload'} (${Object.entries(rules)
           .map(([rule, text]) => `${rule}: ${text}`)
           .join(', ')})`,
     )

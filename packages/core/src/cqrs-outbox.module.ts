@@ -34,6 +34,7 @@ import { RequestMediator } from './mediators/request-mediator.js';
 import { EventValidator, RequestValidator } from './mediators/validation.js';
 import { Compression } from './messages/compression/compression.js';
 import { JsonSerializer, Serializer } from './messages/serializer.js';
+import { Serializers } from './messages/serializers.js';
 import { DeadLetters } from './operations/dead-letters.js';
 import { InboxDeadLetters } from './operations/inbox-dead-letters.js';
 import { InboxLetterRetry } from './operations/inbox-letter-retry.js';
@@ -71,6 +72,7 @@ import { UnitOfWork } from './unit-of-work/unit-of-work.js';
       inject: [MODULE_OPTIONS_TOKEN],
     },
     Compression,
+    Serializers,
     RequestMap,
     EventMap,
     HandlersExplorer,

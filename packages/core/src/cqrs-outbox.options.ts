@@ -57,7 +57,8 @@ export interface CqrsOutboxOptions extends EnhancerOptions {
   /** Event classes that are appended here but handled elsewhere, so that conflicts of names are found at boot. */
   events?: readonly EventClass[];
   /**
-   * Encodes payloads.
+   * Encodes payloads. A consumer chooses by the content type of each message: this one, one of `consumer.serializers`, or
+   * JSON, which is always read.
    * @defaultValue JSON
    */
   serializer?: Serializer;

@@ -19,6 +19,22 @@ export {
 } from './cqrs-outbox.error.js';
 
 export { AggregateRoot } from './messages/aggregate-root.js';
+export { type Codec, type JsonSchema, type JsonValue } from './messages/codecs/codec.js';
+export {
+  arrayCodec,
+  classCodec,
+  mapCodec,
+  nullableCodec,
+  setCodec,
+} from './messages/codecs/collection-codecs.js';
+export { codecsOf, Encoded } from './messages/codecs/encoded.decorator.js';
+export {
+  bigIntCodec,
+  booleanCodec,
+  dateCodec,
+  numberCodec,
+  stringCodec,
+} from './messages/codecs/value-codecs.js';
 export { BrotliCompressor } from './messages/compression/brotli.compressor.js';
 export { BUILT_IN_COMPRESSORS } from './messages/compression/built-in-compressors.js';
 export { type CompressionOptions } from './messages/compression/compression.options.js';
@@ -35,11 +51,18 @@ export {
   NotificationEvent,
   type OutboundEvent,
 } from './messages/event.js';
-export { IntegrationEvent, type IntegrationEventOptions } from './messages/integration-event.decorator.js';
+export {
+  type EventDeclaration,
+  eventDeclarationOf,
+  IntegrationEvent,
+  type IntegrationEventOptions,
+} from './messages/integration-event.decorator.js';
 export { fromStoredHeaders, type Message, toStoredHeaders, WIRE_HEADERS } from './messages/message.js';
 export { type MessageContext } from './messages/message-context.js';
+export { toPlain } from './messages/plain-event.js';
 export { Command, Query, Request, type ResultOf } from './messages/request.js';
-export { JsonSerializer, Serializer } from './messages/serializer.js';
+export { JsonSerializer, type PayloadType, Serializer } from './messages/serializer.js';
+export { type NewerVersionPolicy, oldestVersionOf, type Upcaster } from './messages/versions.js';
 
 export { EventMap } from './handlers/event-map.js';
 export {

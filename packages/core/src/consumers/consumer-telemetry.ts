@@ -17,7 +17,7 @@ export interface ConsumerCounts {
   readonly handled: number;
   /** Acknowledged, since every handler had handled it before. */
   readonly duplicates: number;
-  /** Acknowledged, since no class here has the event's name. */
+  /** Acknowledged, since no class here has the event's name, or `newerVersion` ignores the version. */
   readonly unknown: number;
   /** Tries that failed. */
   readonly failedAttempts: number;

@@ -1,4 +1,6 @@
 import type { Compressor } from '../messages/compression/compressor.js';
+import type { Serializer } from '../messages/serializer.js';
+import type { NewerVersionPolicy } from '../messages/versions.js';
 
 /** A place for dead letters at a broker. */
 export interface DeadLetterDestination {
@@ -45,6 +47,19 @@ export interface ConsumerOptions {
    */
   deadLetters?: 'table' | DeadLetterDestination;
   /**
+   * What becomes of a message whose version is newer than the class of its event, unless the event says it itself.
+   * `reject` loses nothing, and needs a person once the new version is deployed; `accept` fits publishers that only ever
+   * add to a payload; `ignore` is for events that may be missed.
+   * @defaultValue 'reject'
+   */
+  newerVersion?: NewerVersionPolicy;
+  /**
+   * What payloads are read with, by their content type, beside `serializer` and JSON. Give the former one here when you
+   * change `serializer`: its messages are still on their way, in brokers and archives.
+   * @defaultValue none
+   */
+  serializers?: readonly Serializer[];
+  /**
    * The largest payload that a compressed message may hold, in bytes after decompression: a message that holds more is a
    * dead letter, and no more memory than that is taken to find out. What is compressed at `append` must fit into it too.
    * @defaultValue 16777216
@@ -68,6 +83,8 @@ export const CONSUMER_DEFAULTS: ResolvedConsumerOptions = {
   maxBackoffMs: 30_000,
   handlerTimeoutMs: 300_000,
   deadLetters: 'table',
+  newerVersion: 'reject',
+  serializers: [],
   maxDecompressedBytes: 16 * 1024 ** 2,
   decompressors: [],
 };

@@ -39,8 +39,10 @@ export class EventConsumer implements OnModuleDestroy {
    *   skipped then. The message holds its place meanwhile. After that, and at once for a {@link NonRetryableError}, it
    *   becomes a dead letter (`consumer.deadLetters`) and is acknowledged.
    * - The database is away: tried again for as long as it takes, and nothing is counted.
-   * - No class has the event's name: acknowledged with a warning.
-   * - No message of ours, an unreadable or invalid payload, an unknown version, too many headers: a dead letter at once.
+   * - No class has the event's name, or its version is newer and the policy `newerVersion` ignores that: acknowledged with
+   *   a warning.
+   * - No message of ours, an unreadable or invalid payload, a version without an upcaster, a newer one unless the policy
+   *   accepts or ignores it, a content type or encoding that is unknown, too many headers: a dead letter at once.
    * - The application ends, or the broker takes the message away: it is left to the broker, which delivers it again.
    *   On Kafka this rejects with `KafkaRetriableException`, so that the offset stays. On Redis, NATS, TCP and MQTT no
    *   broker has it any more, and it is lost: these are weaker.

@@ -10,10 +10,10 @@ import { ConsumerTelemetry } from './consumer-telemetry.js';
 import { DatabaseProbe } from './database-probe.js';
 import { DeadLetterRoute } from './dead-letter-route.js';
 import type { Hold } from './hold.js';
+import { IgnoredMessages } from './ignored-messages.js';
 import { InboxStore } from './inbox-store.js';
 import { isRejection, MessageDispatcher } from './message-dispatcher.js';
 import { describeMessage, MAX_HEADER_BYTES, type ReceivedMessage } from './received-message.js';
-import { UnknownNames } from './unknown-names.js';
 
 /** So much of a stack is kept, in characters. */
 const MAX_STACK_LENGTH = 8_192;
@@ -43,7 +43,7 @@ interface Progress {
 @Injectable()
 export class MessageAttempts {
   readonly #logger = new Logger('EventConsumer');
-  readonly #unknownNames = new UnknownNames();
+  readonly #ignoredMessages = new IgnoredMessages();
   readonly #memory = new AttemptMemory();
   readonly #probe: DatabaseProbe;
 
@@ -75,8 +75,9 @@ export class MessageAttempts {
   private async tryOnce(message: ReceivedMessage, hold: Hold, progress: Progress): Promise<boolean> {
     progress.tries++;
     try {
-      const outcome = await this.dispatcher.dispatch(message);
-      if (outcome === 'unknown') this.#unknownNames.warnOf(message);
+      const dispatched = await this.dispatcher.dispatch(message);
+      if (typeof dispatched === 'object') this.#ignoredMessages.warnOf(message, dispatched.ignored);
+      const outcome = typeof dispatched === 'object' ? 'unknown' : dispatched;
       // What an earlier try of ours has committed, though its answer was lost, is no duplicate.
       const isOurs = outcome === 'duplicate' && progress.tries > 1;
       this.telemetry.done(message, isOurs ? 'handled' : outcome, hold.ageMs);

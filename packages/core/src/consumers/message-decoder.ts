@@ -1,14 +1,17 @@
-import { Injectable } from '@nestjs/common';
-import { plainToInstance } from 'class-transformer';
+import { Inject, Injectable } from '@nestjs/common';
 import { CqrsOutboxError, messageOf } from '../cqrs-outbox.error.js';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
 import { EventMap } from '../handlers/event-map.js';
 import { EventValidator } from '../mediators/validation.js';
 import { Compression } from '../messages/compression/compression.js';
 import type { EventClass } from '../messages/event.js';
+import { applySchema } from '../messages/event-schema.js';
 import { MAX_NAME_LENGTH, type EventDeclaration } from '../messages/integration-event.decorator.js';
 import { WIRE_HEADERS } from '../messages/message.js';
 import type { MessageContext } from '../messages/message-context.js';
-import { Serializer } from '../messages/serializer.js';
+import { toInstance, toInstanceOfOutput } from '../messages/plain-event.js';
+import { Serializers } from '../messages/serializers.js';
+import { oldestVersionOf, upcast } from '../messages/versions.js';
 import { userHeaders, type ReceivedMessage } from './received-message.js';
 
 /** A message whose event class is known here. */
@@ -19,54 +22,91 @@ export interface DecodedMessage {
   readonly context: MessageContext;
 }
 
+/** A message that is none of this application's business, which is no fault. */
+export interface IgnoredMessage {
+  readonly ignored: string;
+}
+
 const MAX_ID_LENGTH = 64;
+/** More digits than any version has: what is longer is no version. */
+const VERSION = /^[1-9]\d{0,8}$/;
 
 /** Rebuilds the event of a received message, and checks all of it: every message is taken for hostile. */
 @Injectable()
 export class MessageDecoder {
   constructor(
+    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
     private readonly events: EventMap,
-    private readonly serializer: Serializer,
     private readonly compression: Compression,
+    private readonly serializers: Serializers,
     private readonly validator: EventValidator,
   ) {}
 
   /**
-   * @returns undefined for an event name that has no class here, which is no fault: others' events share the topic
-   * @throws {@link CqrsOutboxError} with code `MESSAGE_REJECTED` for what is no message of ours, has another version, or
-   *   holds no valid event; with code `PAYLOAD_BYTES_LOST` for one that this application is not configured to receive
+   * The event in the version of its class: a payload of an older version goes through the upcasters, one of a newer version
+   * is read as it is where the policy accepts it. A tombstone has no payload, and any version.
+   *
+   * @returns what is ignored for an event name that has no class here, since others' events share the topic, and for a
+   *   newer version, if the policy says so
+   * @throws {@link CqrsOutboxError} with code `MESSAGE_REJECTED` for what is no message of ours, has a version, content
+   *   type or encoding that can't be read, or holds no valid event; with code `PAYLOAD_BYTES_LOST` for one that this
+   *   application is not configured to receive
    */
-  decode(message: ReceivedMessage): DecodedMessage | undefined {
+  decode(message: ReceivedMessage): DecodedMessage | IgnoredMessage {
     const context = contextOf(message);
     const declaration = this.events.byName(context.name);
-    if (!declaration) return undefined;
-    if (declaration.version !== context.version) {
-      throw rejected(
-        `version ${context.version} of ${context.name} is unknown, the class here has ${declaration.version}`,
-      );
+    if (!declaration) return { ignored: `No event class has the name ${context.name}` };
+    const { eventClass } = declaration;
+    if (message.payload === null) return { eventClass, event: null, context };
+    const ignored = this.checkVersion(declaration, context);
+    if (ignored) return ignored;
+    const plain = this.read(declaration, context, message.payload, message);
+    return { eventClass, event: this.rebuild(declaration, upcast(declaration, plain, context)), context };
+  }
+
+  private checkVersion(
+    declaration: EventDeclaration,
+    { version }: MessageContext,
+  ): IgnoredMessage | undefined {
+    const { name } = declaration;
+    const unknown = `version ${version} of ${name} is unknown, the class here has ${declaration.version}`;
+    if (version < oldestVersionOf(declaration)) throw rejected(`${unknown} and no upcaster from ${version}`);
+    if (version <= declaration.version) return undefined;
+    const policy = declaration.newerVersion ?? this.options.consumer.newerVersion;
+    if (policy === 'reject') throw rejected(unknown);
+    return policy === 'ignore' ? { ignored: `Newer ${unknown}` } : undefined;
+  }
+
+  private read(
+    { name, eventClass }: EventDeclaration,
+    { version }: MessageContext,
+    payload: Buffer,
+    { headers, areBytesLost }: ReceivedMessage,
+  ): object {
+    const contentType = headers[WIRE_HEADERS.contentType];
+    const serializer = this.serializers.get(contentType);
+    if (!serializer) {
+      const known = this.serializers.contentTypes.join(', ');
+      throw rejected(`no serializer reads ${printableType(contentType)}, there are ${known}`);
     }
-    const payload = this.decompressed(message);
-    return { eventClass: declaration.eventClass, event: this.rebuild(declaration, payload), context };
-  }
-
-  private decompressed({ payload, headers, areBytesLost }: ReceivedMessage): Buffer | null {
-    if (payload === null) return null;
     if (areBytesLost) throw bytesLost();
-    return this.compression.decompress(payload, headers[WIRE_HEADERS.contentEncoding]);
-  }
-
-  private rebuild({ eventClass, name }: EventDeclaration, payload: Buffer | null): object | null {
-    if (payload === null) return null;
+    const serialized = this.compression.decompress(payload, headers[WIRE_HEADERS.contentEncoding]);
     let plain: unknown;
     try {
-      plain = this.serializer.deserialize(payload);
+      plain = serializer.deserialize(serialized, { name, version, eventClass });
     } catch (cause) {
       throw rejected(`the payload can't be read: ${messageOf(cause)}`, cause);
     }
     if (typeof plain !== 'object' || plain === null || Array.isArray(plain))
       throw rejected('the payload is no object');
+    return plain;
+  }
+
+  private rebuild({ eventClass, name, schema }: EventDeclaration, plain: object): object {
     try {
-      const event = plainToInstance(eventClass, plain);
+      const event = schema
+        ? toInstanceOfOutput(eventClass, applySchema(name, schema, plain))
+        : toInstance(eventClass, plain);
       this.validator.validate(name, event);
       return event;
     } catch (cause) {
@@ -84,7 +124,7 @@ function contextOf({ headers, topic, key, coordinates }: ReceivedMessage): Messa
   return {
     messageId,
     name,
-    version: Number(headers[WIRE_HEADERS.version] ?? 1),
+    version: versionOf(headers),
     source: headers[WIRE_HEADERS.source] ?? '',
     topic,
     key: headers[WIRE_HEADERS.key] ?? key ?? messageId,
@@ -94,6 +134,17 @@ function contextOf({ headers, topic, key, coordinates }: ReceivedMessage): Messa
     headers: userHeaders(headers),
     coordinates,
   };
+}
+
+function versionOf(headers: Readonly<Record<string, string>>): number {
+  const text = headers[WIRE_HEADERS.version] ?? '1';
+  if (!VERSION.test(text)) throw rejected(`${WIRE_HEADERS.version} is no positive integer`);
+  return Number(text);
+}
+
+/** The content type for a log line; it may be anything. */
+function printableType(contentType: string | undefined): string {
+  return JSON.stringify(contentType?.slice(0, 100));
 }
 
 /** An attribute that is stored again, in the inbox or with the events that this message causes. */

@@ -1,9 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { CqrsOutboxError } from '../cqrs-outbox.error.js';
 import { EventMediator } from '../mediators/event-mediator.js';
-import type { DispatchOutcome } from './consumer-telemetry.js';
 import { InboxStep } from './inbox-step.js';
-import { MessageDecoder } from './message-decoder.js';
+import { MessageDecoder, type IgnoredMessage } from './message-decoder.js';
 import { MAX_HEADER_BYTES, type ReceivedMessage } from './received-message.js';
 
 /** Hands a received message to the handlers of its event, once. */
@@ -21,13 +20,13 @@ export class MessageDispatcher {
    * @throws {@link CqrsOutboxError} with code `MESSAGE_REJECTED` for what can't be handled as it is
    * @throws what the handlers, or the database, have thrown: the message is not done then
    */
-  async dispatch(message: ReceivedMessage): Promise<DispatchOutcome> {
+  async dispatch(message: ReceivedMessage): Promise<'handled' | 'duplicate' | IgnoredMessage> {
     if (message.headerBytes > MAX_HEADER_BYTES) {
       const why = `its headers have ${message.headerBytes} bytes, more than ${MAX_HEADER_BYTES}`;
       throw new CqrsOutboxError('MESSAGE_REJECTED', why);
     }
     const decoded = this.decoder.decode(message);
-    if (!decoded) return 'unknown';
+    if ('ignored' in decoded) return decoded;
     const { event, eventClass, context } = decoded;
     if (event === null) await this.mediator.sendTombstone(eventClass, context);
     else await this.mediator.send(event, context);

@@ -1,6 +1,8 @@
 import type { CqrsOutboxOptions, TransportOption } from '../cqrs-outbox.options.js';
 import { compressorFaults, sameEncodingFaults } from '../messages/compression/compressor-faults.js';
 import { Compressor } from '../messages/compression/compressor.js';
+import { serializerFaults } from '../messages/serializers.js';
+import { isNewerVersionPolicy } from '../messages/versions.js';
 import { integerFault, isRecord, sectionFaults, unknownKeys, withoutUndefined } from '../option-faults.js';
 import { MAX_TIMER_MS } from '../relay/relay-clock.js';
 import { CONSUMER_DEFAULTS, type ResolvedConsumerOptions } from './consumer.options.js';
@@ -11,7 +13,7 @@ const MAX_TOPIC_LENGTH = 249;
 
 /** Adds the defaults of `consumer`, and lists its faults. */
 export function resolveConsumer(
-  { consumer: given, compression }: CqrsOutboxOptions,
+  { consumer: given, compression, serializer }: CqrsOutboxOptions,
   transports: ReadonlyMap<string, TransportOption>,
   faults: string[],
 ): ResolvedConsumerOptions {
@@ -24,12 +26,26 @@ export function resolveConsumer(
     ...integerFault('consumer.handlerTimeoutMs', consumer.handlerTimeoutMs, 1, MAX_HANDLER_TIMEOUT_MS),
     ...integerFault('consumer.maxDecompressedBytes', consumer.maxDecompressedBytes, 1, 1024 ** 3),
     ...deadLettersFaults(consumer.deadLetters, transports),
+    ...serializersFaults(serializer, consumer.serializers),
     ...decompressorsFaults(consumer.decompressors, compression?.compressor),
   );
   if (consumer.minBackoffMs > consumer.maxBackoffMs)
     faults.push('consumer.minBackoffMs is greater than consumer.maxBackoffMs');
+  if (!isNewerVersionPolicy(consumer.newerVersion))
+    faults.push("consumer.newerVersion must be 'reject', 'accept' or 'ignore'");
+  const serializers = Array.isArray(consumer.serializers) ? consumer.serializers : [];
   const decompressors = [...(Array.isArray(consumer.decompressors) ? consumer.decompressors : [])];
-  return { ...consumer, decompressors: decompressors.filter((item) => item instanceof Compressor) };
+  return {
+    ...consumer,
+    serializers,
+    decompressors: decompressors.filter((item) => item instanceof Compressor),
+  };
+}
+
+function serializersFaults(serializer: unknown, others: unknown): string[] {
+  const isList = Array.isArray(others);
+  const faults = serializerFaults(serializer, isList ? others : []);
+  return isList ? faults : [...faults, 'consumer.serializers must be a list'];
 }
 
 function decompressorsFaults(given: unknown, compressor: unknown): string[] {

@@ -22,6 +22,11 @@ export class EventMap {
     return this.#byName.get(name);
   }
 
+  /** Every event class that is known by its wire name: those with handlers, of `forRoot({ events })`, and appended ones. */
+  declarations(): readonly EventDeclaration[] {
+    return [...this.#byName.values()];
+  }
+
   /**
    * Binds an instance by hand, before the application has booted; for a domain event, before the commit. The class of an event from a broker must be known by
    * its wire name too: see `declare`, or `forRoot({ events })`.

@@ -3,6 +3,10 @@ export interface MessageContext {
   /** The message's id, the same at each delivery: the inbox remembers it. */
   readonly messageId: string;
   readonly name: string;
+  /**
+   * The version that was received. The event itself has the version of its class: an older payload went through the
+   * upcasters, a newer one was accepted by the policy `newerVersion`.
+   */
   readonly version: number;
   readonly source: string;
   readonly topic: string;

@@ -49,7 +49,7 @@ export class InboxLetterRetry {
     const headerBytes = headerBytesOf(headers);
     const message: ReceivedMessage = { headers, headerBytes, payload, topic, key, coordinates };
     const decoded = this.decoder.decode(message);
-    if (!decoded || this.events.handlersOf(decoded.eventClass).length === 0)
+    if ('ignored' in decoded || this.events.handlersOf(decoded.eventClass).length === 0)
       throw new CqrsOutboxError('MESSAGE_REJECTED', 'no handler of its event is in this application');
     await this.dispatcher.dispatch(message);
   }

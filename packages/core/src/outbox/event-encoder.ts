@@ -5,6 +5,7 @@ import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.j
 import { EventMap } from '../handlers/event-map.js';
 import { EventValidator } from '../mediators/validation.js';
 import { Compression, type EncodedPayload } from '../messages/compression/compression.js';
+import { applySchema } from '../messages/event-schema.js';
 import type { OutboundEvent } from '../messages/event.js';
 import { MAX_NAME_LENGTH, type EventDeclaration } from '../messages/integration-event.decorator.js';
 import { isReservedHeader } from '../messages/message.js';
@@ -105,9 +106,13 @@ export class EventEncoder {
     return wanted;
   }
 
-  private serialize({ name }: EventDeclaration, event: object): Buffer {
+  private serialize(declaration: EventDeclaration, event: object): Buffer {
+    const { name, schema } = declaration;
+    let payload: Buffer;
+    let received: unknown;
     try {
-      return this.serializer.serialize(event);
+      payload = this.serializer.serialize(event, declaration);
+      if (schema) received = this.serializer.deserialize(payload, declaration);
     } catch (cause) {
       throw new CqrsOutboxError(
         'PAYLOAD_NOT_SERIALIZABLE',
@@ -115,6 +120,9 @@ export class EventEncoder {
         { cause },
       );
     }
+    // What passes here passes at the consumer: it is what the consumer gets.
+    if (schema) applySchema(name, schema, received);
+    return payload;
   }
 
   /** A payload that no consumer would take is refused here, where its sender can still see to it. */

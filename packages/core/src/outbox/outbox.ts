@@ -25,7 +25,7 @@ export class Outbox {
    *
    * @throws {@link NoActiveUnitOfWorkError} outside of a transaction, and in a query
    * @throws {@link EventValidationError} for an event that breaks its class-validator rules (rules that are
-   *   asynchronous are not run)
+   *   asynchronous are not run), or whose payload breaks its schema
    * @throws {@link CqrsOutboxError} with code `EVENT_NOT_DECLARED`, `EVENT_NAME_CONFLICT`, `EVENT_KEY`, `EVENT_HEADER`,
    *   `EVENT_DELAY`, `UNKNOWN_DESTINATION`, `PAYLOAD_NOT_SERIALIZABLE` or `PAYLOAD_TOO_LARGE`
    */
