@@ -72,6 +72,7 @@ const TABLES = [
   'cqrs_outbox_relay',
   'cqrs_outbox_slot',
   'cqrs_inbox',
+  'cqrs_inbox_dead_letter',
 ];
 
 /** A database that the tests of a suite use one after another; making one takes longer than most of them. */
