@@ -30,7 +30,7 @@ export {
   type OutboundEvent,
 } from './messages/event.js';
 export { IntegrationEvent, type IntegrationEventOptions } from './messages/integration-event.decorator.js';
-export { type Message, WIRE_HEADERS } from './messages/message.js';
+export { type Message, toWireHeaders, WIRE_HEADERS } from './messages/message.js';
 export { type MessageContext } from './messages/message-context.js';
 export { Command, Query, Request, type ResultOf } from './messages/request.js';
 export { JsonSerializer, Serializer } from './messages/serializer.js';
@@ -87,7 +87,8 @@ export { NonRetryableError } from './relay/failures/non-retryable.error.js';
 export { type Lease, LeaseStore, type RelayInstance, type SlotOwner } from './relay/leases/lease-store.js';
 export { OutboxRelay } from './relay/outbox-relay.js';
 export { type RelayOptions } from './relay/relay.options.js';
-export { type RelayReport } from './relay/relay-report.js';
+export { addReports, isIdle, type RelayReport } from './relay/relay-report.js';
+export { WakeUp, type WakeUpListener } from './relay/wake-up.js';
 
 export { type ArchiveSelection, ArchiveStore } from './operations/archive-store.js';
 export {
