@@ -57,7 +57,13 @@ export {
   IntegrationEvent,
   type IntegrationEventOptions,
 } from './messages/integration-event.decorator.js';
-export { fromStoredHeaders, type Message, toStoredHeaders, WIRE_HEADERS } from './messages/message.js';
+export {
+  fromStoredHeaders,
+  type Message,
+  toStoredHeaders,
+  toWireHeaders,
+  WIRE_HEADERS,
+} from './messages/message.js';
 export { type MessageContext } from './messages/message-context.js';
 export { toPlain } from './messages/plain-event.js';
 export { Command, Query, Request, type ResultOf } from './messages/request.js';
@@ -117,7 +123,8 @@ export { NonRetryableError } from './relay/failures/non-retryable.error.js';
 export { type Lease, LeaseStore, type RelayInstance, type SlotOwner } from './relay/leases/lease-store.js';
 export { OutboxRelay } from './relay/outbox-relay.js';
 export { type RelayOptions } from './relay/relay.options.js';
-export { type RelayReport } from './relay/relay-report.js';
+export { addReports, isIdle, type RelayReport } from './relay/relay-report.js';
+export { WakeUp, type WakeUpListener } from './relay/wake-up.js';
 
 export { type ArchiveSelection, ArchiveStore } from './operations/archive-store.js';
 export {

@@ -17,7 +17,9 @@ export {
 } from './transports/recording-transport.js';
 
 export { drain } from './helpers/drain.js';
+export { type DeliverOptions } from './helpers/deliver.js';
 export { published, type PublishedEvent } from './helpers/published.js';
+export { type OutboxMessage, TestOutbox } from './helpers/test-outbox.js';
 
 export { archiveStoreContract } from './contracts/archive-store.contract.js';
 export { deadLetterStoreContract } from './contracts/dead-letter-store.contract.js';

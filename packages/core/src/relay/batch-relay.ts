@@ -13,7 +13,7 @@ import { LeasePermit } from './leases/lease-permit.js';
 import type { Lease } from './leases/lease-store.js';
 import type { SlotLeases } from './leases/slot-leases.js';
 import type { ResolvedRelayOptions } from './relay.options.js';
-import { NOTHING, sum, type RelayReport } from './relay-report.js';
+import { addReports, NOTHING, type RelayReport } from './relay-report.js';
 
 /** What {@link BatchRelay} works with. */
 export interface BatchRelayParts {
@@ -160,7 +160,7 @@ export class BatchRelay {
     if (permanent || attempts >= options.maxAttempts || isNonRetryable(error)) {
       settled.again.add(entry.slot);
       if (!(await this.ask(store.bury(entry, failure, lease)))) return false;
-      settled.report = sum(settled.report, { ...NOTHING, deadLettered: 1 });
+      settled.report = addReports(settled.report, { ...NOTHING, deadLettered: 1 });
       const then =
         entry.deadLetterPolicy === 'park' ? ', and its key waits until it is requeued or discarded' : '';
       logger.error(`${what} It is now a dead letter, after ${attempts} attempt(s)${then}.`);
@@ -169,7 +169,7 @@ export class BatchRelay {
     }
     const delayMs = backoffMs(attempts, options, random);
     if (!(await this.ask(store.reschedule(entry, delayMs, failure, lease)))) return false;
-    settled.report = sum(settled.report, { ...NOTHING, refused: 1 });
+    settled.report = addReports(settled.report, { ...NOTHING, refused: 1 });
     settled.retries.push({ slot: entry.slot, delayMs });
     logger.warn(`${what} Attempt ${attempts} of ${options.maxAttempts}; its key waits ${delayMs} ms.`);
     this.tellRefusal(OUTBOX_CHANNELS.parked, entry, lease, attempts, error);

@@ -8,7 +8,7 @@ import { Breaker } from './failures/breaker.js';
 import type { Lease } from './leases/lease-store.js';
 import type { SlotLeases } from './leases/slot-leases.js';
 import type { RelayClock } from './relay-clock.js';
-import { hasMoved, NOTHING, sum, type RelayReport } from './relay-report.js';
+import { addReports, isIdle, NOTHING, type RelayReport } from './relay-report.js';
 import { BATCHES_AT_ONCE, SlotTurns } from './slot-turns.js';
 
 /** What {@link DestinationRelay} works with. */
@@ -86,7 +86,7 @@ export class DestinationRelay {
         const batch = this.#turns.take(leases.usable(), pending);
         if (batch.length > 0) {
           const { report, again } = await this.relayBatch(leases, batch);
-          total = sum(total, report);
+          total = addReports(total, report);
           for (const slot of again) pending.add(slot);
         } else if ([...pending].some((slot) => this.#turns.isBusy(slot))) await this.#turns.freed();
         else return; // The leases of the rest were lost.
@@ -202,7 +202,7 @@ export class DestinationRelay {
       throw outcome.down.error;
     }
     // A batch that found nothing says nothing of the destination.
-    if (hasMoved(outcome.report)) this.recordSuccess();
+    if (!isIdle(outcome.report)) this.recordSuccess();
     return outcome;
   }
 

@@ -22,6 +22,7 @@ import { WakeUp } from './wake-up.js';
 export class OutboxProducer {
   readonly #housekeeper: Housekeeper;
   #jobName: string | undefined;
+  #stopListening: (() => void) | undefined;
 
   constructor(
     @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
@@ -57,7 +58,7 @@ export class OutboxProducer {
     // Several applications, or several modules, may share a registry.
     this.#jobName = `cqrs-outbox-producer-${uuidv7()}`;
     scheduler.addCronJob(this.#jobName, job);
-    this.wakeUp.setListener((entries) => {
+    this.#stopListening = this.wakeUp.listen((entries) => {
       this.relay.wake(entries);
     });
     this.relay.start();
@@ -71,7 +72,7 @@ export class OutboxProducer {
     this.#jobName = undefined;
     await closeInTime('the housekeeping', () => this.#housekeeper.stop());
     await this.relay.stop();
-    this.wakeUp.setListener(undefined);
+    this.#stopListening?.();
   }
 
   private get scheduler(): SchedulerRegistry | undefined {

@@ -8,7 +8,8 @@ export interface RelayReport {
 
 export const NOTHING: RelayReport = { published: 0, refused: 0, deadLettered: 0 };
 
-export function sum(a: RelayReport, b: RelayReport): RelayReport {
+/** What two passes have done together. */
+export function addReports(a: RelayReport, b: RelayReport): RelayReport {
   return {
     published: a.published + b.published,
     refused: a.refused + b.refused,
@@ -16,6 +17,7 @@ export function sum(a: RelayReport, b: RelayReport): RelayReport {
   };
 }
 
-export function hasMoved({ published, refused, deadLettered }: RelayReport): boolean {
-  return published + refused + deadLettered > 0;
+/** Whether the pass has found nothing to do, or could do nothing. */
+export function isIdle({ published, refused, deadLettered }: RelayReport): boolean {
+  return published + refused + deadLettered === 0;
 }

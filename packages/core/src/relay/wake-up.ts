@@ -1,19 +1,22 @@
 import { Injectable } from '@nestjs/common';
 import type { OutboxEntry } from '../outbox/outbox-entry.js';
 
-/** Called with entries that were committed just now. */
+/** Called with entries that were committed just now; it does not throw, and returns at once. */
 export type WakeUpListener = (entries: readonly OutboxEntry[]) => void;
 
-/** Carries the news of a commit from the unit of work to the relay of the same process. */
+/** Carries the news of a commit from the unit of work to the relay of the same application, and to its tests. */
 @Injectable()
 export class WakeUp {
-  #listener: WakeUpListener | undefined;
+  readonly #listeners = new Set<WakeUpListener>();
 
-  setListener(listener: WakeUpListener | undefined): void {
-    this.#listener = listener;
+  /** @returns what ends the listening */
+  listen(listener: WakeUpListener): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
+  /** @internal */
   signal(entries: readonly OutboxEntry[]): void {
-    this.#listener?.(entries);
+    for (const listener of this.#listeners) listener(entries);
   }
 }

@@ -1,5 +1,5 @@
-import { OutboxRelay, OutboxStore, type RelayReport } from '@cqrs-outbox/core';
-import type { INestApplicationContext } from '@nestjs/common';
+import { addReports, isIdle, OutboxRelay, OutboxStore, type RelayReport } from '@cqrs-outbox/core';
+import { find, type AppParts } from './app-parts.js';
 import { TestClock } from '../clock/clock.js';
 import { InMemoryOutboxStore } from '../store/in-memory-outbox-store.js';
 
@@ -13,17 +13,19 @@ import { InMemoryOutboxStore } from '../store/in-memory-outbox-store.js';
  * @throws Error when entries wait for a time that does not come, since the store's clock is a real one, or for a dead
  *   letter that parks their key
  */
-export async function drain(app: INestApplicationContext): Promise<Record<string, RelayReport>> {
+export async function drain(app: AppParts): Promise<Record<string, RelayReport>> {
   const relay = app.get(OutboxRelay, { strict: false });
   const total: Record<string, RelayReport> = {};
   // A commit may slip in between a pass and the count: one idle pass is no proof that nothing moves.
   for (let idlePasses = 0; ;) {
     const reports = await relay.runOnce();
-    for (const [destination, report] of Object.entries(reports))
-      total[destination] = sum(total[destination], report);
+    for (const [destination, report] of Object.entries(reports)) {
+      const before = total[destination];
+      total[destination] = before ? addReports(before, report) : report;
+    }
     const left = await waiting(app, Object.keys(reports));
     if (left.length === 0) return total;
-    if (Object.values(reports).some(hasMoved)) idlePasses = 0;
+    if (!Object.values(reports).every(isIdle)) idlePasses = 0;
     else if (!advanceToNextDue(app) && ++idlePasses > 1) {
       throw new Error(
         `Entries wait for a time that is not due, or for a dead letter that parks their key (${left.join(', ')}): ` +
@@ -33,7 +35,7 @@ export async function drain(app: INestApplicationContext): Promise<Record<string
   }
 }
 
-async function waiting(app: INestApplicationContext, destinations: readonly string[]): Promise<string[]> {
+async function waiting(app: AppParts, destinations: readonly string[]): Promise<string[]> {
   const store = app.get(OutboxStore, { strict: false });
   const counts = await Promise.all(destinations.map((destination) => store.count(destination)));
   return destinations.flatMap((destination, index) =>
@@ -42,33 +44,13 @@ async function waiting(app: INestApplicationContext, destinations: readonly stri
 }
 
 /** @returns whether there was a clock to advance, and a retry or a delayed entry that it was advanced to */
-function advanceToNextDue(app: INestApplicationContext): boolean {
+function advanceToNextDue(app: AppParts): boolean {
   const store = app.get(OutboxStore, { strict: false });
   if (!(store instanceof InMemoryOutboxStore)) return false;
   const dueAt = store.nextDueAt();
-  const clock = testClockOf(app);
+  const clock = find(app, TestClock);
   if (dueAt === undefined || !clock) return false;
   const waitMs = dueAt - clock.now();
   if (waitMs > 0) clock.advance(waitMs);
   return waitMs > 0;
-}
-
-function testClockOf(app: INestApplicationContext): TestClock | undefined {
-  try {
-    return app.get(TestClock, { strict: false });
-  } catch {
-    return undefined;
-  }
-}
-
-function hasMoved({ published, refused, deadLettered }: RelayReport): boolean {
-  return published + refused + deadLettered > 0;
-}
-
-function sum(a: RelayReport | undefined, b: RelayReport): RelayReport {
-  return {
-    published: (a?.published ?? 0) + b.published,
-    refused: (a?.refused ?? 0) + b.refused,
-    deadLettered: (a?.deadLettered ?? 0) + b.deadLettered,
-  };
 }

@@ -25,7 +25,8 @@ export function published(transport: RecordingTransport, eventClass?: EventClass
   return transport.published.filter((message) => message.name === (name ?? message.name)).map(readable);
 }
 
-function readable(message: Message): PublishedEvent {
+/** The message with its payload readable. */
+export function readable<M extends Message>(message: M): Omit<M, 'payload'> & { readonly payload: unknown } {
   const payload = decompressed(message);
   if (!payload || message.contentType !== 'application/json') return message;
   return { ...message, payload: JSON.parse(payload.toString('utf8')) as unknown };

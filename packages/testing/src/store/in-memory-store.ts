@@ -9,6 +9,7 @@ import {
 } from '@cqrs-outbox/core';
 import { Module, type DynamicModule, type ModuleMetadata, type Provider, type Type } from '@nestjs/common';
 import { TestClock, type Clock } from '../clock/clock.js';
+import { TestOutbox } from '../helpers/test-outbox.js';
 import { InMemoryArchiveStore } from './in-memory-archive-store.js';
 import { InMemoryDatabase } from './in-memory-database.js';
 import { InMemoryDeadLetterStore } from './in-memory-dead-letter-store.js';
@@ -67,6 +68,7 @@ function storeWith(given: Clock | undefined): ModuleMetadata {
   return {
     providers: [
       ...clocks,
+      TestOutbox,
       onDatabase(InMemoryUnitOfWork),
       onDatabase(InMemoryOutboxStore),
       onDatabase(InMemoryLeaseStore),
@@ -81,7 +83,7 @@ function storeWith(given: Clock | undefined): ModuleMetadata {
       },
       ...PORTS.map(([port, adapter]) => ({ provide: port, useExisting: adapter })),
     ],
-    exports: [...PORTS.flat(), ...(given ? [] : [TestClock])],
+    exports: [...PORTS.flat(), TestOutbox, ...(given ? [] : [TestClock])],
   };
 }
 
