@@ -126,5 +126,7 @@ export { NullTransport } from './transports/null.transport.js';
 export { type PublishOptions, type PublishResult, Transport } from './transports/transport.js';
 
 export { EventConsumer } from './consumers/event-consumer.js';
+export { KafkaEventServer } from './consumers/kafka/kafka-event.server.js';
+export { type KafkaEventServerOptions } from './consumers/kafka/kafka-event-server.options.js';
 export { DuplicateMessageError, InboxStore, type RejectedMessage } from './consumers/inbox-store.js';
 export { RabbitMqEventDeserializer } from './consumers/rabbitmq-event.deserializer.js';
