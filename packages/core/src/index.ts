@@ -66,6 +66,7 @@ export {
 } from './messages/message.js';
 export { type MessageContext } from './messages/message-context.js';
 export { toPlain } from './messages/plain-event.js';
+export { rebuildEvent } from './messages/rebuild-event.js';
 export { Command, Query, Request, type ResultOf } from './messages/request.js';
 export { JsonSerializer, type PayloadType, Serializer } from './messages/serializer.js';
 export { type NewerVersionPolicy, oldestVersionOf, type Upcaster } from './messages/versions.js';
@@ -190,5 +191,7 @@ export {
   type InboxDiagnostic,
 } from './consumers/inbox-diagnostics.js';
 export { DuplicateMessageError, InboxStore } from './consumers/inbox-store.js';
+export { KafkaEventServer } from './consumers/kafka/kafka-event.server.js';
+export { type KafkaEventServerOptions } from './consumers/kafka/kafka-event-server.options.js';
 export { RabbitMqEventDeserializer } from './consumers/rabbitmq-event.deserializer.js';
 export { type RejectedMessage } from './consumers/rejected-message.js';

@@ -5,11 +5,10 @@ import { EventMap } from '../handlers/event-map.js';
 import { EventValidator } from '../mediators/validation.js';
 import { Compression } from '../messages/compression/compression.js';
 import type { EventClass } from '../messages/event.js';
-import { applySchema } from '../messages/event-schema.js';
 import { MAX_NAME_LENGTH, type EventDeclaration } from '../messages/integration-event.decorator.js';
 import { WIRE_HEADERS } from '../messages/message.js';
 import type { MessageContext } from '../messages/message-context.js';
-import { toInstance, toInstanceOfOutput } from '../messages/plain-event.js';
+import { rebuildEvent } from '../messages/rebuild-event.js';
 import { Serializers } from '../messages/serializers.js';
 import { oldestVersionOf, upcast } from '../messages/versions.js';
 import { userHeaders, type ReceivedMessage } from './received-message.js';
@@ -102,12 +101,10 @@ export class MessageDecoder {
     return plain;
   }
 
-  private rebuild({ eventClass, name, schema }: EventDeclaration, plain: object): object {
+  private rebuild(declaration: EventDeclaration, plain: object): object {
     try {
-      const event = schema
-        ? toInstanceOfOutput(eventClass, applySchema(name, schema, plain))
-        : toInstance(eventClass, plain);
-      this.validator.validate(name, event);
+      const event = rebuildEvent(declaration, plain);
+      this.validator.validate(declaration.name, event);
       return event;
     } catch (cause) {
       throw rejected(messageOf(cause), cause);

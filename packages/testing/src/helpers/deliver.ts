@@ -38,9 +38,10 @@ export async function deliver(
     correlationId: messageId,
     causationId: undefined,
     contentType: serializer.contentType,
+    contentEncoding: undefined,
     headers,
     payload: null,
   });
-  const message = { topic, key, headers: wireHeaders, value: serializer.serialize(event) };
+  const message = { topic, key, headers: wireHeaders, value: serializer.serialize(event, declaration) };
   await app.get(EventConsumer, { strict: false }).consume(undefined, new InMemoryContext([message]));
 }

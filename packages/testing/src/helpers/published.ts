@@ -33,7 +33,7 @@ export function readable<M extends Message>(message: M): Omit<M, 'payload'> & { 
 }
 
 /** Undefined for what can't be read here. */
-function decompressed({ payload, contentEncoding }: Message): Buffer | null | undefined {
+export function decompressed({ payload, contentEncoding }: Message): Buffer | null | undefined {
   if (contentEncoding === undefined || payload === null) return payload;
   const compressor = BUILT_IN_COMPRESSORS.find((candidate) => candidate.contentEncoding === contentEncoding);
   return compressor?.decompress(payload, MAX_BYTES);

@@ -2,6 +2,7 @@ import {
   DeadLetters,
   EventMap,
   OUTBOX_CHANNELS,
+  rebuildEvent,
   Serializer,
   WakeUp,
   type BatchDiagnostic,
@@ -13,11 +14,10 @@ import {
 } from '@cqrs-outbox/core';
 import { Injectable, type INestApplicationContext, type OnModuleInit } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
-import { plainToInstance } from 'class-transformer';
 import { find } from './app-parts.js';
 import { deliver, type DeliverOptions } from './deliver.js';
 import { drain } from './drain.js';
-import { readable, type PublishedEvent } from './published.js';
+import { decompressed, readable, type PublishedEvent } from './published.js';
 
 /** A message of the outbox, with its payload readable. */
 export interface OutboxMessage extends PublishedEvent {
@@ -131,13 +131,13 @@ export class TestOutbox implements OnModuleInit {
   }
 
   private rebuild<E extends OutboundEvent>(entries: readonly Entry[], eventClass: EventClass<E>): E[] {
-    const { name } = this.moduleRef.get(EventMap, { strict: false }).declare(eventClass);
+    const declaration = this.moduleRef.get(EventMap, { strict: false }).declare(eventClass);
     const serializer = this.moduleRef.get(Serializer, { strict: false });
-    return entries.flatMap((entry) =>
-      entry.name === name && entry.payload
-        ? [plainToInstance(eventClass, serializer.deserialize(entry.payload) as object)]
-        : [],
-    );
+    return entries.flatMap((entry) => {
+      const payload = entry.name === declaration.name && decompressed(entry);
+      if (!payload) return [];
+      return [rebuildEvent(declaration, serializer.deserialize(payload, declaration) as object) as E];
+    });
   }
 }
 
