@@ -122,6 +122,7 @@ describe('the boot check', () => {
         archiveRetentionMs: true,
         inboxRetentionMs: 'a week',
         deadLetterRetentionMs: 0,
+        inboxDeadLetterRetentionMs: null,
         redeliveryWindowMs: -1,
         intervalMs: Infinity,
         retentionMs: 5,
@@ -139,6 +140,7 @@ describe('the boot check', () => {
       /^housekeeping\.archiveRetentionMs is true, but must be an integer from 1/,
       /^housekeeping\.inboxRetentionMs is a week, but must be an integer from 1/,
       /^housekeeping\.deadLetterRetentionMs is 0, but must be an integer from 1/,
+      /^housekeeping\.inboxDeadLetterRetentionMs is null, but must be an integer from 1/,
       /^housekeeping\.redeliveryWindowMs is -1, but must be an integer from 1/,
       /^housekeeping\.intervalMs is Infinity, but must be an integer from 1/,
     ];

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import {
   CqrsOutboxModule,
+  InboxStore,
   Outbox,
   OutboxHealthIndicator,
   OutboxRelay,
@@ -96,6 +97,23 @@ describe('the health indicator behind @nestjs/terminus', () => {
           outbox: { status: 'up', problems: [], destinations: { default: nothing, audit: nothing } },
         },
       },
+    });
+  });
+
+  it('tells how many received messages are set aside, and is down when they are too many', async () => {
+    const message = {
+      ...{ messageId: 'a', name: 'a', topic: 'a', key: 'a', coordinates: 'a', reason: 'a' },
+      ...{ stack: undefined, attempts: 0, headers: {}, payload: null },
+    };
+    await app.get(InboxStore, { strict: false }).setAside(message);
+    expect(await ask()).toMatchObject({
+      code: 200,
+      body: { details: { outbox: { status: 'up', inboxDeadLetters: 1 } } },
+    });
+    limits.current = { maxInboxDeadLetters: 0 };
+    expect(await ask()).toMatchObject({
+      code: 503,
+      body: { details: { outbox: { status: 'down', problems: ['inbox: 1 dead letters'] } } },
     });
   });
 

@@ -106,6 +106,29 @@ for (const { name, needs } of DATABASES) {
       ]);
     });
 
+    it('deletes messages that were set aside when they are over, if it is told to', async () => {
+      fixture = await openFixture();
+      const { first } = fixture;
+      for (const topic of ['old', 'young']) {
+        const text = { messageId: topic, name: 'n', topic, key: 'k', coordinates: 'c', reason: 'r' };
+        const rest = { stack: undefined, attempts: 0, headers: {}, payload: null };
+        await first.get(InboxStore).setAside({ ...text, ...rest });
+      }
+      await fixture.sql(
+        `update cqrs_inbox_dead_letter set rejected_at = rejected_at - ${2 * HOUR_MS} where topic = 'old'`,
+      );
+      const instance = await run(ALL);
+      const { archive } = spiesOf(instance);
+      await eventually(() => expect(archive.mock.calls.length).toBeGreaterThan(3));
+      expect(await fixture.count('cqrs_inbox_dead_letter')).toBe(2);
+      await run({ inboxDeadLetterRetentionMs: HOUR_MS, intervalMs: 20 });
+      await fixture.stop(instance);
+      await eventually(async () => {
+        const rows = await fixture.sql('select topic from cqrs_inbox_dead_letter');
+        expect(rows).toEqual([{ topic: 'young' }]);
+      });
+    });
+
     it('keeps a dead letter that parks its key, however old it is', async () => {
       fixture = await openFixture();
       const { first } = fixture;

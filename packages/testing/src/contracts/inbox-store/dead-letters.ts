@@ -19,14 +19,14 @@ function listTests(test: DeclareStoreTest): void {
     await setAside(inbox, { messageId: 'a' }, { messageId: 'b' }, { messageId: 'c' });
     const list = (page: Partial<Parameters<InboxStore['listSetAside']>[0]>) =>
       inbox.listSetAside({ order: 'oldest first', limit: 2, ...page });
-    const [a, b] = await list({});
+    const [a, b] = (await list({})) as [InboxDeadLetter, InboxDeadLetter];
     assert.deepEqual(idsOf(await list({})), ['a', 'b']);
-    assert.deepEqual(idsOf(await list({ after: b!.deadLetterId })), ['c']);
-    assert.deepEqual(idsOf(await list({ upTo: a!.deadLetterId })), ['a']);
-    const newest = await list({ order: 'newest first' });
-    assert.deepEqual(idsOf(newest), ['c', 'b']);
-    assert.deepEqual(idsOf(await list({ order: 'newest first', after: newest[1]!.deadLetterId })), ['a']);
-    assert.deepEqual(await list({ after: newest[0]!.deadLetterId }), []);
+    assert.deepEqual(idsOf(await list({ after: b.deadLetterId })), ['c']);
+    assert.deepEqual(idsOf(await list({ upTo: a.deadLetterId })), ['a']);
+    const [last, middle] = (await list({ order: 'newest first' })) as [InboxDeadLetter, InboxDeadLetter];
+    assert.deepEqual(idsOf([last, middle]), ['c', 'b']);
+    assert.deepEqual(idsOf(await list({ order: 'newest first', after: middle.deadLetterId })), ['a']);
+    assert.deepEqual(await list({ after: last.deadLetterId }), []);
   });
 
   test('tells all but the payload of what is set aside, and the payload of one', async ({ fixture }) => {
@@ -37,8 +37,8 @@ function listTests(test: DeclareStoreTest): void {
     });
     await setAside(fixture.inbox, message);
     const { payload, areHeadersComplete: _, ...told } = message;
-    const [letter] = await all(fixture.inbox);
-    const { deadLetterId, rejectedAt, ...rest } = letter!;
+    const [letter] = (await all(fixture.inbox)) as [InboxDeadLetter];
+    const { deadLetterId, rejectedAt, ...rest } = letter;
     assert.deepEqual(rest, { ...told, payloadBytes: 2, incompleteParts: [] });
     assert.ok(Math.abs(rejectedAt.getTime() - (await fixture.now())) < 20_000, rejectedAt.toISOString());
     assert.deepEqual(await fixture.inbox.readSetAside(deadLetterId), { ...letter, payload });
@@ -47,13 +47,13 @@ function listTests(test: DeclareStoreTest): void {
 
   test('tells a tombstone from an empty payload', async ({ fixture: { inbox } }) => {
     await setAside(inbox, { payload: null }, { payload: Buffer.alloc(0) });
-    const letters = await all(inbox);
+    const letters = (await all(inbox)) as [InboxDeadLetter, InboxDeadLetter];
     assert.deepEqual(
       letters.map(({ payloadBytes }) => payloadBytes),
       [undefined, 0],
     );
-    assert.equal((await inbox.readSetAside(letters[0]!.deadLetterId))?.payload, null);
-    assert.equal((await inbox.readSetAside(letters[1]!.deadLetterId))?.payload?.length, 0);
+    assert.equal((await inbox.readSetAside(letters[0].deadLetterId))?.payload, null);
+    assert.equal((await inbox.readSetAside(letters[1].deadLetterId))?.payload?.length, 0);
   });
 
   test('selects and counts what is set aside by each property, and by several', async ({
@@ -69,7 +69,7 @@ function listTests(test: DeclareStoreTest): void {
       { ...base, key: 'K' },
       { messageId: undefined, name: undefined, key: undefined },
     );
-    const letters = await all(inbox);
+    const letters = (await all(inbox)) as [InboxDeadLetter, InboxDeadLetter, InboxDeadLetter];
     const select = async (selection: Parameters<InboxStore['countSetAside']>[0]): Promise<number[]> => {
       const page = { order: 'oldest first', limit: 10, ...selection } as const;
       const found = (await inbox.listSetAside(page)).map(({ deadLetterId }) => deadLetterId);
@@ -81,9 +81,9 @@ function listTests(test: DeclareStoreTest): void {
     assert.deepEqual(await select({ name: 'N' }), [2]);
     assert.deepEqual(await select({ topic: 'T' }), [3]);
     assert.deepEqual(await select({ key: 'K' }), [4]);
-    assert.deepEqual(await select({ deadLetterId: letters[1]!.deadLetterId }), [1]);
+    assert.deepEqual(await select({ deadLetterId: letters[1].deadLetterId }), [1]);
     assert.deepEqual(await select({ messageId: 'm', name: 'n', topic: 't', key: 'k' }), [0]);
-    assert.deepEqual(await select({ messageId: 'm', upTo: letters[2]!.deadLetterId }), [0, 2]);
+    assert.deepEqual(await select({ messageId: 'm', upTo: letters[2].deadLetterId }), [0, 2]);
     assert.deepEqual(await select({ name: 'none' }), []);
   });
 
@@ -99,18 +99,19 @@ function listTests(test: DeclareStoreTest): void {
       await setAside(inbox, message);
       const [{ deadLetterId }] = (await all(inbox)) as [InboxDeadLetter];
       const letter = await inbox.readSetAside(deadLetterId);
+      assert.ok(letter);
       const isKept = (name: keyof typeof message & keyof typeof large): boolean => {
         try {
-          assert.deepEqual(letter?.[name], message[name]);
+          assert.deepEqual(letter[name], message[name]);
           return true;
         } catch {
           return false;
         }
       };
       const cut = (['topic', 'key', 'headers', 'payload'] as const).filter((name) => !isKept(name));
-      assert.deepEqual(letter?.incompleteParts, cut);
+      assert.deepEqual(letter.incompleteParts, cut);
       assert.ok(cut.length === 0 || (cut.length === 1 && cut[0] === part), cut.join());
-      assert.equal(letter?.headers['ce_id'], 'message');
+      assert.equal(letter.headers['ce_id'], 'message');
     });
   }
 
@@ -124,9 +125,9 @@ function listTests(test: DeclareStoreTest): void {
     const overhead = JSON.stringify({ 'x-large': '' }).length;
     const headers = { 'x-large': 'x'.repeat(64 * 1024 - overhead) };
     await setAside(inbox, { payload, headers, key: 'k'.repeat(191), topic: 't'.repeat(255) });
-    const [letter] = await all(inbox);
-    assert.deepEqual([letter?.incompleteParts, letter?.payloadBytes], [[], payload.length]);
-    assert.ok((await inbox.readSetAside(letter!.deadLetterId))?.payload?.equals(payload));
+    const [letter] = (await all(inbox)) as [InboxDeadLetter];
+    assert.deepEqual([letter.incompleteParts, letter.payloadBytes], [[], payload.length]);
+    assert.ok((await inbox.readSetAside(letter.deadLetterId))?.payload?.equals(payload));
   });
 }
 
@@ -176,10 +177,10 @@ function deleteTests(test: DeclareStoreTest): void {
     fixture: { inbox },
   }) => {
     await setAside(inbox, { messageId: 'a' }, { messageId: 'b' }, { messageId: 'c' });
-    const [a, , c] = (await all(inbox)).map(({ deadLetterId }) => deadLetterId);
+    const [a, , c] = (await all(inbox)).map(({ deadLetterId }) => deadLetterId) as [string, string, string];
     assert.equal(await inbox.deleteSetAside([]), 0);
-    assert.equal(await inbox.deleteSetAside([a!, c!]), 2);
-    assert.equal(await inbox.deleteSetAside([a!, c!]), 0);
+    assert.equal(await inbox.deleteSetAside([a, c]), 2);
+    assert.equal(await inbox.deleteSetAside([a, c]), 0);
     assert.deepEqual(idsOf(await all(inbox)), ['b']);
   });
 
