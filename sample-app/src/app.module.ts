@@ -7,6 +7,7 @@ import { CloseMeetingHandler } from './commands/close-meeting.handler.js';
 import { CreateMeetingHandler } from './commands/create-meeting.handler.js';
 import { JoinMeetingHandler } from './commands/join-meeting.handler.js';
 import type { MeetingsConfig } from './config/config.js';
+import { LogClosedHandler } from './domain/log-closed.handler.js';
 import { Meeting } from './domain/meeting.entity.js';
 import { Meetings } from './domain/meetings.repository.js';
 import { Minutes } from './domain/minutes.entity.js';
@@ -37,6 +38,7 @@ export type OutboxOverrides = Pick<CqrsOutboxOptions, 'interceptors' | 'relay'>;
     CloseMeetingHandler,
     Meetings,
     WriteMinutesHandler,
+    LogClosedHandler,
     MessageListener,
     UpdateMeetingViewHandler,
     NotifyUserJoinedHandler,

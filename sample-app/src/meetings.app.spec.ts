@@ -1,26 +1,32 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { outboxEntities } from '@cqrs-outbox/mikro-orm';
+import { TestOutbox } from '@cqrs-outbox/testing';
 import { MikroORM } from '@mikro-orm/core';
-import type { INestApplication } from '@nestjs/common';
+import type { INestApplication, LoggerService } from '@nestjs/common';
 import { readConfig } from './config/config.js';
 import { until } from './demo/until.js';
 import { Minutes } from './domain/minutes.entity.js';
+import { MeetingState } from './events/meeting-state.event.js';
+import { UserJoined } from './events/user-joined.event.js';
 import { createMeetingsApp } from './meetings.app.js';
-
-const [outboxEntry] = outboxEntities;
 
 /** The application behind HTTP, and its database. */
 class Service {
   private constructor(
     private readonly app: INestApplication,
     private readonly url: string,
+    readonly outbox: TestOutbox,
+    /** What was logged, at the level `log`. */
+    readonly lines: readonly unknown[],
   ) {}
 
   static async start(environment: NodeJS.ProcessEnv = {}): Promise<Service> {
     const config = readConfig({ DATABASE_URL: 'file::memory:', ...environment });
-    const app = await createMeetingsApp(config, { logger: false });
+    const lines: unknown[] = [];
+    const ignore = (): void => undefined;
+    const logger: LoggerService = { log: (line) => void lines.push(line), warn: ignore, error: ignore };
+    const app = await createMeetingsApp(config, { logger });
     await app.listen(0, '127.0.0.1');
-    return new Service(app, await app.getUrl());
+    return new Service(app, await app.getUrl(), TestOutbox.of(app), lines);
   }
 
   get orm(): MikroORM {
@@ -40,7 +46,13 @@ class Service {
     return { status: response.status, body: isJson ? JSON.parse(text) : text };
   }
 
-  /** Reads until the read model has caught up with what is expected. */
+  /** Reads when all that was appended has arrived: the in-memory transport has published what was handled. */
+  async settled(path: string): Promise<unknown> {
+    await this.outbox.drain();
+    return (await this.call('GET', path)).body;
+  }
+
+  /** Reads until it is what is expected. */
   async eventually(path: string, expected: object): Promise<void> {
     await until(`GET ${path} answers ${JSON.stringify(expected)}`, async () => {
       const { body } = await this.call('GET', path);
@@ -51,10 +63,6 @@ class Service {
         return undefined;
       }
     });
-  }
-
-  countRows(): Promise<number> {
-    return this.orm.em.fork().count(outboxEntry);
   }
 
   close(): Promise<void> {
@@ -79,19 +87,19 @@ describe('the meetings service, embedded', () => {
     expect(await service.call('POST', '/meetings/standup/close')).toEqual({ status: 204, body: '' });
 
     const meeting = { meetingId: 'standup', title: 'Daily', status: 'closed', attendees: ['alice', 'bob'] };
-    await service.eventually('/meetings/standup', meeting);
+    expect(await service.settled('/meetings/standup')).toMatchObject(meeting);
     const texts = ['alice has joined', 'bob has joined', 'The meeting is over'];
-    await service.eventually(
-      '/meetings/standup/notifications',
+    expect(await service.settled('/meetings/standup/notifications')).toMatchObject(
       texts.map((text) => ({ text })),
     );
+    expect(service.outbox.published(MeetingState)).toHaveLength(4);
   });
 
   it('draws an id when none is given', async () => {
     const { status, body } = await service.call('POST', '/meetings', { title: 'Retro' });
     expect(status).toBe(201);
     const { meetingId } = body as { meetingId: string };
-    await service.eventually(`/meetings/${meetingId}`, { title: 'Retro', attendees: [] });
+    expect(await service.settled(`/meetings/${meetingId}`)).toMatchObject({ title: 'Retro', attendees: [] });
   });
 
   it('lets all of them in who join at the same moment', async () => {
@@ -99,11 +107,8 @@ describe('the meetings service, embedded', () => {
     const users = Array.from({ length: 10 }, (_, index) => `user-${index}`);
     const answers = await Promise.all(users.map((user) => service.call('PUT', `/meetings/party/${user}`)));
     expect(answers.map(({ status }) => status)).toEqual(users.map(() => 204));
-    await until('all are in the read model', async () => {
-      const { body } = await service.call('GET', '/meetings/party');
-      const attendees = (body as { attendees?: string[] }).attendees ?? [];
-      return attendees.toSorted().join() === users.join() || undefined;
-    });
+    const { attendees } = (await service.settled('/meetings/party')) as { attendees: string[] };
+    expect(attendees.toSorted()).toEqual(users);
   });
 
   it('tells once of a user who joins twice', async () => {
@@ -111,11 +116,9 @@ describe('the meetings service, embedded', () => {
     await service.call('PUT', '/meetings/standup/alice');
     await service.call('PUT', '/meetings/standup/alice');
     await service.call('PUT', '/meetings/standup/bob');
-    await service.eventually('/meetings/standup', { attendees: ['alice', 'bob'] });
-    await service.eventually('/meetings/standup/notifications', [
-      { text: 'alice has joined' },
-      { text: 'bob has joined' },
-    ]);
+    const joined = ['alice', 'bob'].map((userId) => UserJoined.of({ meetingId: 'standup', userId }));
+    expect(service.outbox.appended(UserJoined)).toEqual(joined);
+    expect(await service.settled('/meetings/standup')).toMatchObject({ attendees: ['alice', 'bob'] });
   });
 
   it('writes the minutes in the transaction that closes the meeting', async () => {
@@ -159,8 +162,27 @@ describe('the meetings service, embedded', () => {
     const refused = { status: 409, body: { message: 'Meeting standup is closed.' } };
     expect(await service.call('PUT', '/meetings/standup/carol')).toMatchObject(refused);
     expect(await service.call('POST', '/meetings/standup/close')).toMatchObject(refused);
-    await service.eventually('/meetings/standup', { status: 'closed', attendees: [] });
-    await service.eventually('/meetings/standup/notifications', [{ text: 'The meeting is over' }]);
+    expect(service.outbox.appended().map(({ name }) => name)).toEqual([
+      'meetings.meeting-state',
+      'meetings.room-closed',
+      'meetings.meeting-state',
+    ]);
+    const notifications = await service.settled('/meetings/standup/notifications');
+    expect(notifications).toMatchObject([{ text: 'The meeting is over' }]);
+  });
+
+  it('logs that a meeting is over when that is committed, and only then', async () => {
+    const logged = (): unknown[] => service.lines.filter((line) => String(line).includes('is over'));
+    await open('standup');
+    await service.call('PUT', '/meetings/standup/alice');
+    // There are minutes already: the transaction fails when all of its handlers have run.
+    const em = service.orm.em.fork();
+    await em.insert(Minutes, { meetingId: 'standup', title: 'Daily', attendees: [] });
+    expect(await service.call('POST', '/meetings/standup/close')).toMatchObject({ status: 500 });
+    expect(logged()).toEqual([]);
+    await em.nativeDelete(Minutes, {});
+    await service.call('POST', '/meetings/standup/close');
+    expect(logged()).toEqual(['standup is over, 1 took part']);
   });
 
   it('answers 409 to an id that is taken, also at the same moment', async () => {
@@ -201,7 +223,8 @@ describe.each(['amqp://127.0.0.1:1', 'kafka://127.0.0.1:1'])('without its broker
         listener: 'connecting',
         relay: [{ state: 'down', reason: expect.any(String) }],
       });
-      expect(await service.countRows()).toBe(1);
+      expect(service.outbox.appended(MeetingState)).toHaveLength(1);
+      expect(service.outbox.published()).toEqual([]);
     } finally {
       await service.close();
     }
