@@ -1,5 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { NullTransport, Transport, type Message, type PublishResult } from '@cqrs-outbox/core';
+import {
+  NullTransport,
+  Transport,
+  type DeadLetterDestination,
+  type Message,
+  type PublishResult,
+} from '@cqrs-outbox/core';
 import { eventually } from '../support/eventually.ts';
 import { DOWN, REFUSED } from '../support/scripted-transport.ts';
 import { createCrateApp, crateHeaders, onKafka, PAYLOAD, QUICK, type CrateApp } from './consumer-fixture.ts';
@@ -23,7 +29,7 @@ describe('dead letters of a consumer, at a destination', () => {
   let test: CrateApp;
   let letterbox: Letterbox;
 
-  const open = async (deadLetters: object): Promise<void> => {
+  const open = async (deadLetters: DeadLetterDestination): Promise<void> => {
     letterbox = new Letterbox();
     test = await createCrateApp(
       { database: 'libsql' },

@@ -46,7 +46,7 @@ describe('hostile messages', () => {
     expect(String(letter?.['headers']).length).toBeLessThan(200_000);
   });
 
-  it('with headers named __proto__ and constructor change no object', async () => {
+  it('with headers named like the prototype and its constructor change no object', async () => {
     const headers = JSON.parse(
       JSON.stringify({ ...crateHeaders(), constructor: 'c' }).replace(
         '{',

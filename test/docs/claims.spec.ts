@@ -45,13 +45,16 @@ describe('docs/operations.md', () => {
 
   it.each([
     ['### The relay\n', 'packages/core/src/relay/relay.options.ts', 'RELAY_DEFAULTS'],
+    ['### The consumer\n', 'packages/core/src/consumers/consumer.options.ts', 'CONSUMER_DEFAULTS'],
     ['## Housekeeping\n', 'packages/core/src/operations/housekeeping.options.ts', 'HOUSEKEEPING_DEFAULTS'],
   ])('lists options with their defaults: %s', (heading, path, constant) => {
     const [, defaults = ''] = new RegExp(`${constant}: \\w+ = \\{\n([^]*?)\n\\};`).exec(read(path)) ?? [];
     const expected = [...defaults.matchAll(/^ {2}(\w+): (.+),$/gm)].map(([, name, value]) => {
       return [name, value!.replaceAll(/['_]/g, '')];
     });
-    const [section = ''] = read('docs/operations.md').split(heading)[1]!.split('\n## ');
+    const [section = ''] = read('docs/operations.md')
+      .split(heading)[1]!
+      .split(/\n###? /);
     const rows = [...section.matchAll(/^\| `(\w+)` +\| (`[^`]+`|\d+) +\|/gm)];
     expect(expected.length).toBeGreaterThan(0);
     expect(rows.map(([, name, value]) => [name, value!.replaceAll('`', '')])).toEqual(expected);
