@@ -21,6 +21,10 @@ export { type DeliverOptions } from './helpers/deliver.js';
 export { published, type PublishedEvent } from './helpers/published.js';
 export { type OutboxMessage, TestOutbox } from './helpers/test-outbox.js';
 
+export { breakingChanges } from './contract/breaking-changes.js';
+export { contractText, eventContract, type EventContract } from './contract/event-contract.js';
+export { type SchemaConversion } from './contract/standard-schemas.js';
+
 export { archiveStoreContract } from './contracts/archive-store.contract.js';
 export { deadLetterStoreContract } from './contracts/dead-letter-store.contract.js';
 export { inboxStoreContract } from './contracts/inbox-store.contract.js';
