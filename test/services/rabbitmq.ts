@@ -19,8 +19,17 @@ export async function probe(url: string): Promise<void> {
   await connection.close();
 }
 
+export interface RabbitMqSettings {
+  /** The broker's `max_message_size`, in bytes; 128 MiB unless given. */
+  readonly maxMessageBytes?: number;
+}
+
 /** Two processes: the broker, and epmd, Erlang's port mapper, which would otherwise outlive it as a daemon. */
-export async function start(dir: string, port?: number): Promise<RunningServer> {
+export async function start(
+  dir: string,
+  port?: number,
+  settings: RabbitMqSettings = {},
+): Promise<RunningServer> {
   const program = requireProgram('rabbitmq-server', HINT, DEBIAN_SCRIPTS);
   mkdirSync(dir, { recursive: true });
   const chosen = port ?? (await freePort());
@@ -34,7 +43,7 @@ export async function start(dir: string, port?: number): Promise<RunningServer> 
     cwd: dir,
     logFile,
     port: chosen,
-    env: { ...process.env, ...environment(dir), ...(await ports(chosen, epmdPort)) },
+    env: { ...process.env, ...environment(dir), ...(await ports(chosen, epmdPort, settings)) },
     ready: () => probe(url),
   }).catch((error: unknown) => epmd.stop().then(() => Promise.reject(error as Error)));
   const stop = (signal?: NodeJS.Signals) => server.stop(signal).finally(() => epmd.stop());
@@ -72,13 +81,18 @@ function environment(dir: string): NodeJS.ProcessEnv {
 }
 
 /** The node's name stays the same over restarts, because its data lies in a directory of that name. */
-async function ports(port: number, epmdPort: number): Promise<NodeJS.ProcessEnv> {
+async function ports(
+  port: number,
+  epmdPort: number,
+  { maxMessageBytes }: RabbitMqSettings,
+): Promise<NodeJS.ProcessEnv> {
+  const limit = maxMessageBytes === undefined ? '' : ` -rabbit max_message_size ${maxMessageBytes}`;
   return {
     RABBITMQ_NODENAME: 'cqrs-outbox-test@localhost',
     RABBITMQ_NODE_IP_ADDRESS: '127.0.0.1',
     RABBITMQ_NODE_PORT: `${port}`,
     RABBITMQ_DIST_PORT: `${await freePort()}`,
-    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '-kernel inet_dist_use_interface {127,0,0,1}',
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: `-kernel inet_dist_use_interface {127,0,0,1}${limit}`,
     ERL_EPMD_PORT: `${epmdPort}`,
     ERL_EPMD_ADDRESS: '127.0.0.1',
   };

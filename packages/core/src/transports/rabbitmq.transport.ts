@@ -1,35 +1,27 @@
-import { Logger } from '@nestjs/common';
 import type { ClientRMQ, RmqOptions } from '@nestjs/microservices';
-import { messageOf } from '../cqrs-outbox.error.js';
 import { toWireHeaders, WIRE_HEADERS, type Message } from '../messages/message.js';
 import { publishInLanes } from './lanes.js';
+import { OversizeError, RabbitMqChannel, UnencodableError } from './rabbitmq-channel.js';
+import { listenToChannels, type ChannelWrapper, type ConnectionManager } from './rabbitmq-connection.js';
 import { closeInTime, withTimeLimit } from './time-limit.js';
-import { PUBLISHED, Transport, type PublishOptions, type PublishResult } from './transport.js';
+import {
+  HELD,
+  PUBLISHED,
+  Transport,
+  UNLIMITED,
+  type PublishOptions,
+  type PublishResult,
+} from './transport.js';
 
-/** The part of amqplib's confirm channel that we use: core depends on no broker client. */
-interface ConfirmChannel {
-  publish(
-    exchange: string,
-    routingKey: string,
-    content: Buffer,
-    options: object,
-    confirmed: (error: unknown) => void,
-  ): boolean;
-  on(event: 'return', listener: (message: { properties: { messageId?: unknown } }) => void): unknown;
-  on(event: 'close', listener: () => void): unknown;
-}
+/** So often a message is sent at most that shares its channel with others that are too large. */
+const MAX_SENDS = 5;
 
-/** The part of amqp-connection-manager's connection that we use. */
-interface ConnectionManager {
-  createChannel(options: {
-    json: boolean;
-    confirm: boolean;
-    setup: (channel: ConfirmChannel) => Promise<void>;
-  }): {
-    waitForConnect(): Promise<void>;
-    close(): Promise<void>;
-    on(event: 'error', listener: (error: unknown) => void): unknown;
-  };
+/** What is known of a batch while it is being published. */
+interface Batch extends PublishOptions {
+  /** Shared by its messages, until the broker closes it. */
+  channel: Promise<RabbitMqChannel> | undefined;
+  /** What the broker has said of the largest message it takes, when it refused one of the batch. */
+  limit: OversizeError | undefined;
 }
 
 /** Where a message goes, as the client's options say. */
@@ -49,7 +41,7 @@ export interface RabbitMqRoute {
  * the relay has long sent it again, and one that no queue takes is confirmed all the same and gone.
  */
 export class RabbitMqTransport extends Transport {
-  #channel: Promise<OpenChannel> | undefined;
+  #channel: Promise<RabbitMqChannel> | undefined;
 
   constructor(
     private readonly client: ClientRMQ,
@@ -60,13 +52,9 @@ export class RabbitMqTransport extends Transport {
     super();
   }
 
-  async publish(messages: readonly Message[], options?: PublishOptions): Promise<PublishResult[]> {
-    try {
-      const channel = await withTimeLimit(this.channel(), this.publishTimeoutMs, 'Connecting to RabbitMQ');
-      return await publishInLanes(messages, (message) => this.publishOne(channel, message), options);
-    } catch (error) {
-      return messages.map(() => ({ status: 'unavailable', error }));
-    }
+  async publish(messages: readonly Message[], options: PublishOptions = UNLIMITED): Promise<PublishResult[]> {
+    const batch: Batch = { mayStart: options.mayStart, channel: undefined, limit: undefined };
+    return publishInLanes(messages, (message) => this.publishOne(message, batch), options);
   }
 
   close(): Promise<void> {
@@ -78,7 +66,31 @@ export class RabbitMqTransport extends Transport {
     });
   }
 
-  private async publishOne(channel: OpenChannel, message: Message): Promise<PublishResult> {
+  /**
+   * A message that is too large for the broker closes the channel, with all that is in flight on it. It is refused for
+   * good; the others are sent again on a new channel, each still before what follows it of its key.
+   */
+  private async publishOne(message: Message, batch: Batch): Promise<PublishResult> {
+    const packet = toNestPacket(message);
+    for (let sends = 0; sends < MAX_SENDS; sends++) {
+      if (sends > 0 && !batch.mayStart()) return HELD;
+      const { limit } = batch;
+      if (limit && packet.length > limit.maxBytes)
+        return { status: 'refused', error: limit, permanent: true };
+      const opening = (batch.channel ??= this.openInTime());
+      try {
+        return await this.send(await opening, message, packet);
+      } catch (error) {
+        if (!(error instanceof OversizeError)) return { status: 'unavailable', error };
+        if (batch.channel === opening) batch.channel = undefined;
+        batch.limit = error;
+      }
+    }
+    return { status: 'unavailable', error: batch.limit };
+  }
+
+  /** @throws when it is not known that the broker has it, or that it does not want it */
+  private async send(channel: RabbitMqChannel, message: Message, packet: Buffer): Promise<PublishResult> {
     const { exchange, routingKey = message.name } = this.route;
     const options = {
       persistent: true,
@@ -90,22 +102,29 @@ export class RabbitMqTransport extends Transport {
       headers: { ...toWireHeaders(message), [WIRE_HEADERS.key]: message.key },
     };
     try {
-      const sent = channel.publish(exchange, routingKey, toNestPacket(message), options, message.id);
+      const sent = channel.publish(exchange, routingKey, packet, options, message.id);
       const { isReturned } = await withTimeLimit(sent, this.publishTimeoutMs, `The confirm of ${message.id}`);
       if (!isReturned) return PUBLISHED;
       const where = `exchange ${JSON.stringify(exchange)}, routing key ${JSON.stringify(routingKey)}`;
       return { status: 'refused', error: new Error(`No queue takes it: ${where}`) };
     } catch (error) {
       if (error instanceof UnencodableError) return { status: 'refused', error, permanent: true };
-      return { status: 'unavailable', error };
+      throw error;
     }
   }
 
-  /** Opened on first use; after a failure the next publish opens it anew. */
-  private channel(): Promise<OpenChannel> {
+  private openInTime(): Promise<RabbitMqChannel> {
+    return withTimeLimit(this.channel(), this.publishTimeoutMs, 'Connecting to RabbitMQ');
+  }
+
+  /** Opened on first use; after a failure, or when the broker has closed it, the next one to send opens it anew. */
+  private channel(): Promise<RabbitMqChannel> {
     if (!this.#channel) {
-      const opening = this.open().catch((error: unknown) => {
+      const forget = (): void => {
         if (this.#channel === opening) this.#channel = undefined;
+      };
+      const opening: Promise<RabbitMqChannel> = this.open(forget).catch((error: unknown) => {
+        forget();
         throw error;
       });
       this.#channel = opening;
@@ -113,81 +132,21 @@ export class RabbitMqTransport extends Transport {
     return this.#channel;
   }
 
-  private async open(): Promise<OpenChannel> {
-    await this.client.connect();
-    const channel = new OpenChannel(this.client.unwrap<ConnectionManager>());
+  private async connection(): Promise<ConnectionManager> {
+    const connection = this.client.unwrap<ConnectionManager>();
+    // Protected in Nest; a client of the application may have connected by itself.
+    const { channel } = this.client as unknown as { channel?: ChannelWrapper | null };
+    listenToChannels(connection, channel);
+    return connection;
+  }
+
+  private async open(onClosed: () => void): Promise<RabbitMqChannel> {
+    // The client has its connection at once, and makes its own channel when the broker has answered.
+    const connecting = this.client.connect();
+    const [connection] = await Promise.all([this.connection(), connecting]);
+    const channel = new RabbitMqChannel(connection, onClosed);
     await channel.ready();
     return channel;
-  }
-}
-
-/** No frame can hold this message. */
-class UnencodableError extends Error {
-  constructor(cause: unknown) {
-    super(`It can't be encoded: ${messageOf(cause)}`, { cause });
-  }
-}
-
-/** A confirm channel that comes back with the connection; what was unconfirmed when it closed has failed. */
-class OpenChannel {
-  readonly #returned = new Set<string>();
-  readonly #wrapper: ReturnType<ConnectionManager['createChannel']>;
-  #channel: ConfirmChannel | undefined;
-
-  constructor(connection: ConnectionManager) {
-    this.#wrapper = connection.createChannel({
-      json: false,
-      confirm: true,
-      setup: async (channel) => this.use(channel),
-    });
-    // Without a listener, a channel that can't be opened while the connection breaks would end the process. It is opened
-    // again with the next connection, and what is published until then fails.
-    this.#wrapper.on('error', (error) => {
-      new Logger('CqrsOutbox').debug(`The channel of RabbitMQ could not be opened: ${messageOf(error)}`);
-    });
-  }
-
-  ready(): Promise<void> {
-    return this.#wrapper.waitForConnect();
-  }
-
-  close(): Promise<void> {
-    return this.#wrapper.close();
-  }
-
-  publish(
-    exchange: string,
-    routingKey: string,
-    content: Buffer,
-    options: object,
-    messageId: string,
-  ): Promise<{ isReturned: boolean }> {
-    return new Promise((resolve, reject) => {
-      const channel = this.#channel;
-      if (!channel) return reject(new Error('The connection to RabbitMQ is down'));
-      try {
-        channel.publish(exchange, routingKey, content, options, (error) => {
-          // The broker returns a message before it confirms it.
-          const isReturned = this.#returned.delete(messageId);
-          if (error) reject(error instanceof Error ? error : new Error('The channel was closed'));
-          else resolve({ isReturned });
-        });
-      } catch (error) {
-        // amqplib throws at once for a channel that is closed, and for what it can't encode.
-        const isClosed = error instanceof Error && error.name === 'IllegalOperationError';
-        reject(isClosed ? error : new UnencodableError(error));
-      }
-    });
-  }
-
-  private use(channel: ConfirmChannel): void {
-    this.#channel = channel;
-    channel.on('return', ({ properties }) => this.#returned.add(String(properties.messageId)));
-    channel.on('close', () => {
-      if (this.#channel !== channel) return;
-      this.#channel = undefined;
-      this.#returned.clear();
-    });
   }
 }
 
