@@ -183,6 +183,7 @@ function message(key: string, bytes: number): Message {
     correlationId: id,
     causationId: undefined,
     contentType: 'application/json',
+    contentEncoding: undefined,
     headers: {},
     payload: Buffer.from(JSON.stringify('x'.repeat(bytes - 2))),
   };
