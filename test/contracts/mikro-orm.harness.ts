@@ -164,7 +164,6 @@ function toRejected(row: Record<string, unknown>): RejectedMessage {
     stack: (row['stack'] as string | null) ?? undefined,
     attempts: row['attempts'] as number,
     headers: JSON.parse(row['headers'] as string) as Record<string, string>,
-    areHeadersComplete: !String(row['incomplete_parts']).includes('headers'),
     payload: toBytes(row['payload']),
   };
 }

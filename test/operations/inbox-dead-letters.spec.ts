@@ -93,7 +93,6 @@ for (const { name, needs } of DATABASES) {
         reason: 'it was so',
         stack: undefined,
         attempts: 0,
-        areHeadersComplete: true,
         headers: { ce_id: messageId, ce_type: 'parcels.sent', ce_eventversion: '2' },
         payload: Buffer.from(JSON.stringify({ parcelId })),
         ...given,

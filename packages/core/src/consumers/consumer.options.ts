@@ -85,6 +85,6 @@ export const CONSUMER_DEFAULTS: ResolvedConsumerOptions = {
   deadLetters: 'table',
   newerVersion: 'reject',
   serializers: [],
-  maxDecompressedBytes: 16 * 1024 ** 2,
+  maxDecompressedBytes: 16_777_216,
   decompressors: [],
 };

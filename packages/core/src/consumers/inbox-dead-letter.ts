@@ -4,7 +4,7 @@ import type { RejectedMessage } from './rejected-message.js';
 export type MessagePart = 'topic' | 'key' | 'headers' | 'payload';
 
 /** A received message that was set aside, as far as a list shows it: without its payload. */
-export interface InboxDeadLetter extends Omit<RejectedMessage, 'payload' | 'areHeadersComplete'> {
+export interface InboxDeadLetter extends Omit<RejectedMessage, 'payload'> {
   /** Its number among the inbox's dead letters: a decimal string, in the order in which messages were set aside. */
   readonly deadLetterId: string;
   /** The size of the payload that is kept, in bytes; undefined for a tombstone. */

@@ -13,6 +13,7 @@ import type { Hold } from './hold.js';
 import { IgnoredMessages } from './ignored-messages.js';
 import { InboxStore } from './inbox-store.js';
 import { isRejection, MessageDispatcher } from './message-dispatcher.js';
+import type { MessagePart } from './rejected-message.js';
 import { describeMessage, MAX_HEADER_BYTES, type ReceivedMessage } from './received-message.js';
 
 /** So much of a stack is kept, in characters. */
@@ -135,8 +136,8 @@ export class MessageAttempts {
     const stack = isRejection(error) ? undefined : stackOf(error);
     const messageId = headers[WIRE_HEADERS.id];
     const name = headers[WIRE_HEADERS.name];
-    const areHeadersComplete = message.headerBytes <= MAX_HEADER_BYTES;
-    const content = { topic, key, coordinates, headers, areHeadersComplete, payload };
+    const incompleteParts: MessagePart[] = message.headerBytes > MAX_HEADER_BYTES ? ['headers'] : [];
+    const content = { topic, key, coordinates, headers, payload, incompleteParts };
     const rejected = { messageId, name, ...content, reason, stack, attempts };
     for (let failures = 0; ; failures++) {
       try {

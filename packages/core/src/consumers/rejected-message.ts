@@ -12,8 +12,6 @@ export interface RejectedMessage {
   /** How often its handlers have failed; 0 when none was run. */
   readonly attempts: number;
   readonly headers: Readonly<Record<string, string>>;
-  /** False when some were left out, since they were too large. */
-  readonly areHeadersComplete: boolean;
   /** The raw bytes. */
   readonly payload: Buffer | null;
 }

@@ -36,7 +36,7 @@ export function toSetAsideRow(
   const isIncomplete: Record<MessagePart, boolean> = {
     topic: topic !== message.topic,
     key: (key ?? undefined) !== message.key,
-    headers: keptHeaders !== headers || !message.areHeadersComplete,
+    headers: keptHeaders !== headers,
     payload: keptPayload?.length !== payload?.length,
   };
   const incomplete = Object.entries(isIncomplete).flatMap(([part, isSo]) => (isSo ? [part] : []));

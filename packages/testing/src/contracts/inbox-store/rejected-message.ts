@@ -11,7 +11,6 @@ export function rejectedMessage(given: Partial<RejectedMessage>): RejectedMessag
     reason: 'the payload is no object',
     stack: undefined,
     attempts: 0,
-    areHeadersComplete: true,
     headers: { ce_id: 'message', 'x-text': 'é' },
     payload: Buffer.from([0, 255]),
     ...given,
