@@ -138,8 +138,7 @@ export {
   type InboxDeadLetterContent,
   type InboxDeadLetterPage,
   type InboxDeadLetterSelection,
-  type MessagePart,
 } from './consumers/inbox-dead-letter.js';
 export { DuplicateMessageError, InboxStore } from './consumers/inbox-store.js';
 export { RabbitMqEventDeserializer } from './consumers/rabbitmq-event.deserializer.js';
-export { type RejectedMessage } from './consumers/rejected-message.js';
+export { type MessagePart, type RejectedMessage } from './consumers/rejected-message.js';
