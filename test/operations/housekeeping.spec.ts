@@ -111,7 +111,7 @@ for (const { name, needs } of DATABASES) {
       const { first } = fixture;
       for (const topic of ['old', 'young']) {
         const text = { messageId: topic, name: 'n', topic, key: 'k', coordinates: 'c', reason: 'r' };
-        const rest = { stack: undefined, attempts: 0, headers: {}, areHeadersComplete: true, payload: null };
+        const rest = { stack: undefined, attempts: 0, headers: {}, payload: null };
         await first.get(InboxStore).setAside({ ...text, ...rest });
       }
       await fixture.sql(

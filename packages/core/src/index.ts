@@ -181,7 +181,6 @@ export {
   type InboxDeadLetterContent,
   type InboxDeadLetterPage,
   type InboxDeadLetterSelection,
-  type MessagePart,
 } from './consumers/inbox-dead-letter.js';
 export {
   type AttemptDiagnostic,
@@ -194,4 +193,4 @@ export { DuplicateMessageError, InboxStore } from './consumers/inbox-store.js';
 export { KafkaEventServer } from './consumers/kafka/kafka-event.server.js';
 export { type KafkaEventServerOptions } from './consumers/kafka/kafka-event-server.options.js';
 export { RabbitMqEventDeserializer } from './consumers/rabbitmq-event.deserializer.js';
-export { type RejectedMessage } from './consumers/rejected-message.js';
+export { type MessagePart, type RejectedMessage } from './consumers/rejected-message.js';

@@ -1,7 +1,4 @@
-import type { RejectedMessage } from './rejected-message.js';
-
-/** What of a message may be kept in part only. */
-export type MessagePart = 'topic' | 'key' | 'headers' | 'payload';
+import type { MessagePart, RejectedMessage } from './rejected-message.js';
 
 /** A received message that was set aside, as far as a list shows it: without its payload. */
 export interface InboxDeadLetter extends Omit<RejectedMessage, 'payload'> {

@@ -1,3 +1,6 @@
+/** What of a message may be kept in part only. */
+export type MessagePart = 'topic' | 'key' | 'headers' | 'payload';
+
 /** A message that could not be handled as it is, with all that a person needs to find and judge it. */
 export interface RejectedMessage {
   readonly messageId: string | undefined;
@@ -14,4 +17,6 @@ export interface RejectedMessage {
   readonly headers: Readonly<Record<string, string>>;
   /** The raw bytes. */
   readonly payload: Buffer | null;
+  /** Parts that were cut before it came here; none unless given. What a store cuts itself, it finds out itself. */
+  readonly incompleteParts?: readonly MessagePart[];
 }

@@ -36,30 +36,31 @@ export class InboxLetterRetry {
     const letter = await this.store.readSetAside(deadLetterId);
     if (!letter) return { status: 'gone' };
     if (letter.incompleteParts.length > 0) return { status: 'failed', reason: whyIncomplete(letter) };
+    const message = toMessage(letter);
     try {
-      await this.handle(letter);
+      await this.handle(message);
     } catch (error) {
+      this.#logger.error(
+        `The dead letter ${deadLetterId} stays, ${describeMessage(message)} failed again: ${messageOf(error)}`,
+      );
       return this.recordFailure(letter, error);
     }
-    this.#logger.log(`The dead letter ${deadLetterId} was handled, ${describeMessage(letter)}.`);
+    this.#logger.log(`The dead letter ${deadLetterId} was handled, ${describeMessage(message)}.`);
     return { status: (await this.store.deleteSetAside([deadLetterId])) > 0 ? 'handled' : 'gone' };
   }
 
-  private async handle({ headers, payload, topic, key, coordinates }: InboxDeadLetterContent): Promise<void> {
-    const headerBytes = headerBytesOf(headers);
-    const message: ReceivedMessage = { headers, headerBytes, payload, topic, key, coordinates };
+  private async handle(message: ReceivedMessage): Promise<void> {
     const decoded = this.decoder.decode(message);
     if ('ignored' in decoded || this.events.handlersOf(decoded.eventClass).length === 0)
       throw new CqrsOutboxError('MESSAGE_REJECTED', 'no handler of its event is in this application');
     await this.dispatcher.dispatch(message);
   }
 
-  private async recordFailure(letter: InboxDeadLetterContent, error: unknown): Promise<RetryOutcome> {
-    const { deadLetterId, attempts } = letter;
+  private async recordFailure(
+    { deadLetterId, attempts }: InboxDeadLetter,
+    error: unknown,
+  ): Promise<RetryOutcome> {
     const reason = messageOf(error);
-    this.#logger.error(
-      `The dead letter ${deadLetterId} stays, ${describeMessage(letter)} failed again: ${reason}`,
-    );
     const isRejected = error instanceof CqrsOutboxError && error.code === 'MESSAGE_REJECTED';
     const isWritten = await this.store.recordFailedRetry(deadLetterId, {
       attemptsBefore: attempts,
@@ -70,6 +71,11 @@ export class InboxLetterRetry {
     const isThere = isWritten || (await this.store.countSetAside({ deadLetterId })) > 0;
     return isThere ? { status: 'failed', reason } : { status: 'gone' };
   }
+}
+
+/** The message as it was received. */
+function toMessage({ headers, payload, topic, key, coordinates }: InboxDeadLetterContent): ReceivedMessage {
+  return { headers, headerBytes: headerBytesOf(headers), payload, topic, key, coordinates };
 }
 
 /** Why such a letter can't be retried. */

@@ -135,14 +135,14 @@ function copyOfMessage(message: RejectedMessage): RejectedMessage {
   return { ...message, headers: { ...headers }, payload: payload && Buffer.from(payload) };
 }
 
-/** In memory nothing is cut. */
+/** In memory nothing more is cut. */
 function toLetter({ deadLetterId, rejectedAt, message }: RejectedRow): InboxDeadLetter {
-  const { payload, ...rest } = copyOfMessage(message);
+  const { payload, incompleteParts = [], ...rest } = copyOfMessage(message);
   return {
     ...rest,
     deadLetterId: String(deadLetterId),
     payloadBytes: payload?.length,
-    incompleteParts: [],
+    incompleteParts,
     rejectedAt: new Date(rejectedAt),
   };
 }

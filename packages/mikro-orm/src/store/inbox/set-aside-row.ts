@@ -29,17 +29,18 @@ export function toReason({
 export function toSetAsideRow(
   message: RejectedMessage,
 ): Omit<Insertable<OutboxDatabase['cqrs_inbox_dead_letter']>, 'rejected_at'> {
-  const { coordinates, headers, payload } = message;
+  const { coordinates, headers, payload, incompleteParts = [] } = message;
   const [topic, key] = [topicColumn(message.topic), keyColumn(message.key)];
   const keptHeaders = withinLimit(headers);
   const keptPayload = payload && payload.subarray(0, MAX_PAYLOAD_BYTES);
-  const isIncomplete: Record<MessagePart, boolean> = {
+  const isCut: Record<MessagePart, boolean> = {
     topic: topic !== message.topic,
     key: (key ?? undefined) !== message.key,
     headers: keptHeaders !== headers,
     payload: keptPayload?.length !== payload?.length,
   };
-  const incomplete = Object.entries(isIncomplete).flatMap(([part, isSo]) => (isSo ? [part] : []));
+  const parts = Object.keys(isCut) as MessagePart[];
+  const incomplete = parts.filter((part) => isCut[part] || incompleteParts.includes(part));
   return {
     message_id: nameColumn(message.messageId),
     name: nameColumn(message.name),

@@ -115,6 +115,11 @@ function listTests(test: DeclareStoreTest): void {
     });
   }
 
+  test('tells which parts of a message were cut before it was set aside', async ({ fixture: { inbox } }) => {
+    await setAside(inbox, { incompleteParts: ['headers'] });
+    assert.deepEqual((await all(inbox))[0]?.incompleteParts, ['headers']);
+  });
+
   test('keeps all of a message that is just as large as it may be', async ({ fixture: { inbox } }) => {
     const payload = Buffer.alloc(4 * 1024 * 1024, 7);
     const overhead = JSON.stringify({ 'x-large': '' }).length;
