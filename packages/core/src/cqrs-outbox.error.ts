@@ -28,7 +28,8 @@ export type CqrsOutboxErrorCode =
   | 'ARCHIVE_OFF'
   | 'ARCHIVE_SELECTION'
   | 'EVENT_HANDLING'
-  | 'MESSAGE_REJECTED';
+  | 'MESSAGE_REJECTED'
+  | 'PAYLOAD_BYTES_LOST';
 
 /** Base of all errors that this library throws on purpose. */
 export class CqrsOutboxError extends Error {

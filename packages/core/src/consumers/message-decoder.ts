@@ -21,8 +21,9 @@ export interface DecodedMessage {
   readonly context: MessageContext;
 }
 
-/** A message that is none of this application's business, which is no fault. */
+/** A message that this application does not want, which is no fault. */
 export interface IgnoredMessage {
+  /** Why, for logs. */
   readonly ignored: string;
 }
 
@@ -44,20 +45,22 @@ export class MessageDecoder {
    * The event in the version of its class: a payload of an older version goes through the upcasters, one of a newer version
    * is read as it is where the policy accepts it. A tombstone has no payload, and any version.
    *
-   * @returns what is ignored for an event name that has no class here, since others' events share the topic, and for a
-   *   newer version, if the policy says so
+   * @returns undefined for an event name that has no class here, which is no fault: others' events share the topic; why it
+   *   is ignored for a newer version, if the policy says so
    * @throws {@link CqrsOutboxError} with code `MESSAGE_REJECTED` for what is no message of ours, has a version or content
-   *   type that can't be read, or holds no valid event
+   *   type that can't be read, or holds no valid event; with code `PAYLOAD_BYTES_LOST` for one that this application is not
+   *   configured to receive
    */
-  decode(message: ReceivedMessage): DecodedMessage | IgnoredMessage {
+  decode(message: ReceivedMessage): DecodedMessage | IgnoredMessage | undefined {
     const context = contextOf(message);
     const declaration = this.events.byName(context.name);
-    if (!declaration) return { ignored: `No event class has the name ${context.name}` };
+    if (!declaration) return undefined;
     const { eventClass } = declaration;
     const { payload } = message;
     if (payload === null) return { eventClass, event: null, context };
     const ignored = this.checkVersion(declaration, context);
     if (ignored) return ignored;
+    if (message.areBytesLost) throw bytesLost();
     const plain = this.read(declaration, context, payload, message.headers[WIRE_HEADERS.contentType]);
     return { eventClass, event: this.rebuild(declaration, upcast(declaration, plain, context)), context };
   }
@@ -159,4 +162,13 @@ function attribute(
 
 function rejected(why: string, cause?: unknown): CqrsOutboxError {
   return new CqrsOutboxError('MESSAGE_REJECTED', why, { cause });
+}
+
+/** No fault of the message, which must not be given up for it. */
+function bytesLost(): CqrsOutboxError {
+  return new CqrsOutboxError(
+    'PAYLOAD_BYTES_LOST',
+    "Nest's Kafka server has made text of a payload that is none: set parser: { keepBinary: true } in its options, and the " +
+      'message will be read when it is delivered again',
+  );
 }

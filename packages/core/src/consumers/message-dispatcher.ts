@@ -27,8 +27,14 @@ export class MessageDispatcher {
         return this.reject(message, error.message);
       throw error;
     }
+    if (!decoded) {
+      this.#logger.warn(
+        `No event class has the name of ${describeMessage(message)}: acknowledged, not handled.`,
+      );
+      return;
+    }
     if ('ignored' in decoded) {
-      this.#logger.warn(`${decoded.ignored}: ${describeMessage(message)} is acknowledged, not handled.`);
+      this.#logger.warn(`${decoded.ignored}, ${describeMessage(message)}: acknowledged, not handled.`);
       return;
     }
     const { event, eventClass, context } = decoded;

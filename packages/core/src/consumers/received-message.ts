@@ -1,4 +1,5 @@
 import { KafkaContext, RmqContext } from '@nestjs/microservices';
+import { isTextual } from '../messages/content-type.js';
 import { WIRE_HEADERS, isReservedHeader } from '../messages/message.js';
 import type { Envelope } from '../transports/client-proxy.transport.js';
 import { InMemoryContext } from '../transports/in-memory.transport.js';
@@ -9,6 +10,8 @@ export interface ReceivedMessage {
   readonly headers: Readonly<Record<string, string>>;
   /** The payload's bytes; null for a tombstone. */
   readonly payload: Buffer | null;
+  /** Whether these bytes are not those that were sent: the transport has read what is no text as text. */
+  readonly areBytesLost?: boolean;
   readonly topic: string;
   readonly key: string | undefined;
   /** Where it was, for logs. */
@@ -29,10 +32,13 @@ export function receive(payload: unknown, context: unknown): ReceivedMessage {
 }
 
 function fromKafka(context: KafkaContext): ReceivedMessage {
-  const { value, key, headers, offset } = context.getMessage();
+  const { value, key, headers: given, offset } = context.getMessage();
+  const headers = textHeaders(given);
   return {
-    headers: textHeaders(headers),
+    headers,
     payload: toBytes(value),
+    // Without keepBinary, Nest's server makes text of whatever does not begin with a NUL.
+    areBytesLost: !Buffer.isBuffer(value) && !isTextual(headers[WIRE_HEADERS.contentType]),
     topic: context.getTopic(),
     key: key ? String(key) : undefined,
     coordinates: `kafka ${context.getTopic()}[${context.getPartition()}]@${offset}`,
