@@ -14,7 +14,7 @@ import {
   type MessageContext,
 } from '@cqrs-outbox/core';
 import { Controller } from '@nestjs/common';
-import { Ctx, EventPattern, Payload, type MicroserviceOptions } from '@nestjs/microservices';
+import { Ctx, EventPattern, KafkaContext, Payload, type MicroserviceOptions } from '@nestjs/microservices';
 import { IsInt } from 'class-validator';
 import { describeWith } from '../services/describe-with.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
@@ -100,6 +100,23 @@ describe('a consumer', () => {
     await app.receive({ name: 'seats.taken', version: 2, payload, contentType });
     expect([app.received, app.rejected().length]).toEqual([[], 1]);
     expect(app.rejected()[0]?.reason).toMatch(reason);
+  });
+
+  it.each([
+    ['text', '\b\u0003'],
+    ['what was parsed as JSON', { row: 3 }],
+  ])("does not take %s of Nest's Kafka server for the bytes that were sent", async (_, value) => {
+    const consumer = { retryDelayMs: 0 };
+    app = await ContractApp.start([SeatTaken], { serializer: new ProtobufSerializer(TYPES), consumer });
+    const headers = { ce_id: 'i', ce_type: 'seats.taken', ce_eventversion: '2' };
+    const consume = (contentType: string) => {
+      const message = { value, key: 'k', offset: '1', headers: { ...headers, 'content-type': contentType } };
+      return app.consumer.consume(value, new KafkaContext([message, 0, 'seats'] as never));
+    };
+    await expect(consume('application/protobuf')).rejects.toThrow(/keepBinary: true/);
+    expect([app.received, app.rejected()]).toEqual([[], []]);
+    await consume('application/vnd.acme+json');
+    expect(app.rejected()[0]?.reason).toMatch(/no serializer reads/);
   });
 
   it('is not booted with serializers that are none, or of one content type', async () => {

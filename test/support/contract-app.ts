@@ -71,6 +71,10 @@ export class ContractApp {
     return event;
   }
 
+  get consumer(): EventConsumer {
+    return this.#module.get(EventConsumer);
+  }
+
   rejected(): RejectedMessage[] {
     return this.#module.get(InMemoryInboxStore).rejected();
   }
@@ -98,7 +102,7 @@ export class ContractApp {
     if (contentType !== '') headers['content-type'] = contentType;
     const value = payload === null || Buffer.isBuffer(payload) ? payload : bytesOf(payload);
     const message = { topic: 'tests', key: 'k', headers, value };
-    await this.#module.get(EventConsumer).consume(undefined, new InMemoryContext([message]));
+    await this.consumer.consume(undefined, new InMemoryContext([message]));
   }
 
   async close(): Promise<void> {

@@ -137,6 +137,7 @@ export class MessageAttempts {
     const messageId = headers[WIRE_HEADERS.id];
     const name = headers[WIRE_HEADERS.name];
     const incompleteParts: MessagePart[] = message.headerBytes > MAX_HEADER_BYTES ? ['headers'] : [];
+    if (message.areBytesLost) incompleteParts.push('payload');
     const content = { topic, key, coordinates, headers, payload, incompleteParts };
     const rejected = { messageId, name, ...content, reason, stack, attempts };
     for (let failures = 0; ; failures++) {

@@ -21,8 +21,9 @@ export interface DecodedMessage {
   readonly context: MessageContext;
 }
 
-/** A message that is none of this application's business, which is no fault. */
+/** A message that this application does not want, which is no fault. */
 export interface IgnoredMessage {
+  /** Why, for logs. */
   readonly ignored: string;
 }
 
@@ -88,8 +89,9 @@ export class MessageDecoder {
       const known = this.serializers.contentTypes.join(', ');
       throw rejected(`no serializer reads ${printableType(contentType)}, there are ${known}`);
     }
-    if (areBytesLost) throw bytesLost();
-    const serialized = this.compression.decompress(payload, headers[WIRE_HEADERS.contentEncoding]);
+    const contentEncoding = headers[WIRE_HEADERS.contentEncoding];
+    if (areBytesLost && this.compression.canRead(contentEncoding)) throw bytesLost();
+    const serialized = this.compression.decompress(payload, contentEncoding);
     let plain: unknown;
     try {
       plain = serializer.deserialize(serialized, { name, version, eventClass });
@@ -167,7 +169,7 @@ function rejected(why: string, cause?: unknown): CqrsOutboxError {
 function bytesLost(): CqrsOutboxError {
   return new CqrsOutboxError(
     'PAYLOAD_BYTES_LOST',
-    "Nest's Kafka server has made text of a compressed payload: set parser: { keepBinary: true } in its options, and the " +
+    "Nest's Kafka server has made text of a payload that is none: set parser: { keepBinary: true } in its options, and the " +
       'message will be read when it is delivered again',
   );
 }

@@ -1,5 +1,6 @@
 import { KafkaContext, RmqContext } from '@nestjs/microservices';
 import { encodingOf } from '../messages/compression/compression.js';
+import { isTextual } from '../messages/content-type.js';
 import { WIRE_HEADERS, isReservedHeader } from '../messages/message.js';
 import type { Envelope } from '../transports/client-proxy.transport.js';
 import { InMemoryContext } from '../transports/in-memory.transport.js';
@@ -54,8 +55,8 @@ function fromKafka(context: KafkaContext): ReceivedMessage {
   return {
     ...boundedHeaders(headers),
     payload: toBytes(value),
-    // Without keepBinary, Nest's server makes text of whatever does not begin with a NUL.
-    areBytesLost: typeof value === 'string' && isCompressed(headers),
+    // Without keepBinary, Nest's server makes text of whatever does not begin with a NUL, and what it can of that.
+    areBytesLost: isParsed(value) && (isCompressed(headers) || !isTextual(headers[WIRE_HEADERS.contentType])),
     topic: context.getTopic(),
     // Nest has parsed a key that looks like JSON.
     key: textOf(key) || undefined,
@@ -144,6 +145,10 @@ function jsonBytes(value: unknown): Buffer {
   } catch {
     return Buffer.alloc(0);
   }
+}
+
+function isParsed(value: unknown): boolean {
+  return value !== null && value !== undefined && !Buffer.isBuffer(value);
 }
 
 function isCompressed(headers: Readonly<Record<string, string>>): boolean {

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
+import { mediaTypeOf } from './content-type.js';
 import { JsonSerializer, Serializer } from './serializer.js';
 
 const JSON_SERIALIZER = new JsonSerializer();
@@ -64,9 +65,4 @@ function isContentType(value: unknown): value is string {
   return (
     typeof value === 'string' && value.length <= MAX_CONTENT_TYPE_LENGTH && /^[^\s/]+\/[^\s/]+/.test(value)
   );
-}
-
-/** Without parameters such as `; charset=utf-8`, and in lower case. */
-function mediaTypeOf(contentType: string): string {
-  return (contentType.split(';', 1)[0] ?? '').trim().toLowerCase();
 }

@@ -39,6 +39,12 @@ export class Compression {
     return { payload: compressed, contentEncoding: compressor.contentEncoding };
   }
 
+  /** Whether {@link decompress} knows what to do. @param contentEncoding the header's text */
+  canRead(contentEncoding: string | undefined): boolean {
+    const encoding = encodingOf(contentEncoding);
+    return encoding === undefined || this.#byEncoding.has(encoding);
+  }
+
   /**
    * The payload as it was before its compression.
    *
