@@ -10,6 +10,7 @@ import { STORE_MISSING } from './missing-store.js';
 import { destinationsOf } from './outbox/destinations.js';
 import { OutboxStore } from './outbox/outbox-store.js';
 import { OutboxProducer } from './relay/outbox-producer.js';
+import { Tracing } from './tracing/tracing.js';
 import { Transports } from './transports/transports.js';
 
 /** Loads all that is configured or discovered, and stops the boot with every fault that it finds in one error. */
@@ -27,6 +28,7 @@ export class BootCheck {
     private readonly transports: Transports,
     private readonly producer: OutboxProducer,
     private readonly store: OutboxStore,
+    private readonly tracing: Tracing,
   ) {}
 
   /**
@@ -34,6 +36,7 @@ export class BootCheck {
    * @throws {@link CqrsOutboxError} with code `SCHEMA_MISSING` or `SCHEMA_VERSION`
    */
   async run(): Promise<void> {
+    await this.tracing.load();
     const faults = [
       ...this.options.faults,
       ...this.moduleFaults(),

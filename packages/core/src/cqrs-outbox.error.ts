@@ -28,6 +28,7 @@ export type CqrsOutboxErrorCode =
   | 'ARCHIVE_OFF'
   | 'ARCHIVE_SELECTION'
   | 'EVENT_HANDLING'
+  | 'CORRELATION_ID'
   | 'MESSAGE_REJECTED'
   | 'PAYLOAD_BYTES_LOST';
 

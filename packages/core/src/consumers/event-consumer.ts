@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { messageOf } from '../cqrs-outbox.error.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
+import { Tracing } from '../tracing/tracing.js';
 import { acknowledge, redeliver } from './acknowledgement.js';
 import { MessageDispatcher } from './message-dispatcher.js';
 import { Readiness } from './readiness.js';
@@ -15,6 +16,7 @@ export class EventConsumer {
     @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
     private readonly dispatcher: MessageDispatcher,
     private readonly readiness: Readiness,
+    private readonly tracing: Tracing,
   ) {}
 
   /**
@@ -40,7 +42,7 @@ export class EventConsumer {
     await this.readiness.wait();
     const message = receive(payload, context);
     try {
-      await this.dispatcher.dispatch(message);
+      await this.tracing.processing(message, () => this.dispatcher.dispatch(message));
     } catch (error) {
       this.#logger.error(
         `Handling failed, ${describeMessage(message)} will be delivered again: ${messageOf(error)}`,

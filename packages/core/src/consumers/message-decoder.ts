@@ -4,6 +4,7 @@ import { CqrsOutboxError, messageOf } from '../cqrs-outbox.error.js';
 import { EventMap } from '../handlers/event-map.js';
 import { EventValidator } from '../mediators/validation.js';
 import { Compression } from '../messages/compression/compression.js';
+import { MAX_ID_LENGTH } from '../messages/correlation-id.js';
 import type { EventClass } from '../messages/event.js';
 import { MAX_NAME_LENGTH, type EventDeclaration } from '../messages/integration-event.decorator.js';
 import { WIRE_HEADERS } from '../messages/message.js';
@@ -18,8 +19,6 @@ export interface DecodedMessage {
   readonly event: object | null;
   readonly context: MessageContext;
 }
-
-const MAX_ID_LENGTH = 64;
 
 /** Rebuilds the event of a received message, and checks all of it: every message is taken for hostile. */
 @Injectable()

@@ -2,6 +2,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import { CqrsOutboxError } from '../cqrs-outbox.error.js';
 import { EventMediator } from '../mediators/event-mediator.js';
 import { WIRE_HEADERS } from '../messages/message.js';
+import { Tracing } from '../tracing/tracing.js';
 import { InboxStore } from './inbox-store.js';
 import { MessageDecoder } from './message-decoder.js';
 import { describeMessage, type ReceivedMessage } from './received-message.js';
@@ -15,6 +16,7 @@ export class MessageDispatcher {
     private readonly decoder: MessageDecoder,
     private readonly mediator: EventMediator,
     private readonly inbox: InboxStore,
+    private readonly tracing: Tracing,
   ) {}
 
   /** @throws what the handlers, or the database, have thrown: the message is not done then */
@@ -40,6 +42,7 @@ export class MessageDispatcher {
 
   private async reject(message: ReceivedMessage, reason: string): Promise<void> {
     this.#logger.error(`Set aside as a dead letter, ${describeMessage(message)}: ${reason}.`);
+    this.tracing.rejected();
     const { headers, payload, coordinates, topic, key } = message;
     const messageId = headers[WIRE_HEADERS.id];
     const name = headers[WIRE_HEADERS.name];

@@ -1,5 +1,6 @@
 import { KafkaContext, RmqContext } from '@nestjs/microservices';
 import { encodingOf } from '../messages/compression/compression.js';
+import { isId } from '../messages/correlation-id.js';
 import { WIRE_HEADERS, isReservedHeader } from '../messages/message.js';
 import type { Envelope } from '../transports/client-proxy.transport.js';
 import { InMemoryContext } from '../transports/in-memory.transport.js';
@@ -16,11 +17,23 @@ export interface ReceivedMessage {
   readonly key: string | undefined;
   /** Where it was, for logs. */
   readonly coordinates: string;
+  /** Where it was, for traces. */
+  readonly origin?: MessageOrigin;
 }
 
-/** `message 42 (orders.paid) at kafka orders[3]@7`, for logs. */
+/** The place of a message in a messaging system. */
+export interface MessageOrigin {
+  readonly system: string;
+  readonly partition?: string;
+  readonly offset?: string;
+}
+
+/** `message 42 (orders.paid, correlation 41) at kafka orders[3]@7`, for logs. */
 export function describeMessage({ headers, coordinates }: ReceivedMessage): string {
-  return `message ${headers[WIRE_HEADERS.id] ?? '(no id)'} (${headers[WIRE_HEADERS.name] ?? 'no name'}) at ${coordinates}`;
+  const { [WIRE_HEADERS.id]: id = '(no id)', [WIRE_HEADERS.name]: name = 'no name' } = headers;
+  const { [WIRE_HEADERS.correlationId]: correlationId } = headers;
+  const correlation = isId(correlationId) ? `, correlation ${correlationId}` : '';
+  return `message ${id} (${name}${correlation}) at ${coordinates}`;
 }
 
 /** Brings what a Nest controller gets into one form. It does not throw for any input. */
@@ -42,6 +55,7 @@ function fromKafka(context: KafkaContext): ReceivedMessage {
     topic: context.getTopic(),
     key: key ? String(key) : undefined,
     coordinates: `kafka ${context.getTopic()}[${context.getPartition()}]@${offset}`,
+    origin: { system: 'kafka', partition: String(context.getPartition()), offset },
   };
 }
 
@@ -61,12 +75,14 @@ function fromRabbitMq(data: unknown, context: RmqContext): ReceivedMessage {
     topic: exchange || routingKey,
     key: headers[WIRE_HEADERS.key],
     coordinates: `rabbitmq ${exchange || '(default)'}/${routingKey}#${deliveryTag}`,
+    origin: { system: 'rabbitmq' },
   };
 }
 
 function fromMemory(context: InMemoryContext): ReceivedMessage {
   const { topic, key, headers, value } = context.getMessage();
-  return { headers, payload: value, topic, key, coordinates: `memory ${topic}/${key}` };
+  const coordinates = `memory ${topic}/${key}`;
+  return { headers, payload: value, topic, key, coordinates, origin: { system: 'memory' } };
 }
 
 /** What an envelope has beside the user's headers. */
@@ -96,6 +112,7 @@ function fromEnvelope(payload: unknown, context: unknown): ReceivedMessage {
     topic: textOf(envelope.topic) ?? '',
     key: headers[WIRE_HEADERS.key],
     coordinates: contextName(context),
+    origin: { system: contextName(context) },
   };
 }
 

@@ -8,7 +8,8 @@ import type { HandlesEvent } from '../handlers/request-handler.js';
 import { DomainEvent, type EventClass } from '../messages/event.js';
 import { eventDeclarationOf } from '../messages/integration-event.decorator.js';
 import type { MessageContext } from '../messages/message-context.js';
-import { ExecutionScope } from '../unit-of-work/execution-scope.js';
+import { Tracing } from '../tracing/tracing.js';
+import { ExecutionScope, type Scope } from '../unit-of-work/execution-scope.js';
 import { UnitOfWork } from '../unit-of-work/unit-of-work.js';
 import { HandlerPipeline, type InnermostStep, type Invocation } from './handler-pipeline.js';
 
@@ -27,6 +28,7 @@ export class EventMediator {
     private readonly inbox: InboxStep,
     private readonly unitOfWork: UnitOfWork,
     private readonly scope: ExecutionScope,
+    private readonly tracing: Tracing,
   ) {}
 
   /**
@@ -42,7 +44,7 @@ export class EventMediator {
    */
   async send(event: object, context?: MessageContext): Promise<void> {
     if (event instanceof DomainEvent) return this.handleDomainEvent(event);
-    await this.handleMessage(event.constructor, event, context ?? contextFor(event));
+    await this.handleMessage(event.constructor, event, context ?? contextFor(event, this.scope.current));
   }
 
   /** Runs the `handleTombstone` of the handlers that have one. Transactions and errors as in {@link send}. */
@@ -51,7 +53,7 @@ export class EventMediator {
   }
 
   private async handleDomainEvent(event: DomainEvent): Promise<void> {
-    const context = contextFor(event);
+    const context = contextFor(event, this.scope.current);
     for (const handler of this.events.handlersOf(event.constructor)) {
       await this.invoke(handler, event, context, (proceed) => proceed());
     }
@@ -66,8 +68,9 @@ export class EventMediator {
     const failures: { handler: string; error: unknown }[] = [];
     for (const handler of this.events.handlersOf(eventClass)) {
       try {
+        const work = () => this.invoke(handler, event, context, this.inboxStepOf(handler));
         await this.scope.run({ correlationId, causationId }, () =>
-          this.unitOfWork.runInContext(() => this.invoke(handler, event, context, this.inboxStepOf(handler))),
+          this.tracing.handler(handler.name, () => this.unitOfWork.runInContext(work)),
         );
       } catch (error) {
         failures.push({ handler: handler.name, error });
@@ -125,8 +128,8 @@ export class EventMediator {
   }
 }
 
-/** The context of an event that came by no message. */
-function contextFor(event: object): MessageContext {
+/** The context of an event that came by no message: it belongs to what recorded or sent it. */
+function contextFor(event: object, { correlationId, causationId }: Scope): MessageContext {
   const declaration = eventDeclarationOf(event.constructor);
   const messageId = uuidv7();
   return {
@@ -137,8 +140,8 @@ function contextFor(event: object): MessageContext {
     topic: declaration?.topic ?? '',
     key: messageId,
     occurredAt: new Date(),
-    correlationId: messageId,
-    causationId: undefined,
+    correlationId: correlationId ?? messageId,
+    causationId,
     headers: {},
     coordinates: 'in process',
   };

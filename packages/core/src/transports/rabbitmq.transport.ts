@@ -60,6 +60,10 @@ export class RabbitMqTransport extends Transport {
     super();
   }
 
+  override get messagingSystem(): string {
+    return 'rabbitmq';
+  }
+
   async publish(messages: readonly Message[], options?: PublishOptions): Promise<PublishResult[]> {
     try {
       const channel = await withTimeLimit(this.channel(), this.publishTimeoutMs, 'Connecting to RabbitMQ');
