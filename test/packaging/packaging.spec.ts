@@ -52,6 +52,7 @@ describe('A project that installs the tarballs', () => {
       'amqp-connection-manager',
       '@mikro-orm/mysql',
       '@mikro-orm/postgresql',
+      '@opentelemetry/api',
     ];
 
     expect(uninvited.filter((name) => existsSync(join(consumer.folder, 'node_modules', name)))).toEqual([]);

@@ -11,6 +11,7 @@ import { STORE_MISSING } from './missing-store.js';
 import { destinationsOf } from './outbox/destinations.js';
 import { OutboxStore } from './outbox/outbox-store.js';
 import { OutboxProducer } from './relay/outbox-producer.js';
+import { Tracing } from './tracing/tracing.js';
 import { Transports } from './transports/transports.js';
 
 /** Loads all that is configured or discovered, and stops the boot with every fault that it finds in one error. */
@@ -29,6 +30,7 @@ export class BootCheck {
     private readonly transports: Transports,
     private readonly producer: OutboxProducer,
     private readonly store: OutboxStore,
+    private readonly tracing: Tracing,
   ) {}
 
   /**
@@ -36,6 +38,7 @@ export class BootCheck {
    * @throws {@link CqrsOutboxError} with code `SCHEMA_MISSING` or `SCHEMA_VERSION`
    */
   async run(): Promise<void> {
+    await this.tracing.load();
     const faults = [
       ...this.options.faults,
       ...consumedTopicsFaults(this.consumedTopics),

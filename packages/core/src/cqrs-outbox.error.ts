@@ -30,6 +30,7 @@ export type CqrsOutboxErrorCode =
   | 'ARCHIVE_OFF'
   | 'ARCHIVE_SELECTION'
   | 'EVENT_HANDLING'
+  | 'CORRELATION_ID'
   | 'HANDLER_TIMEOUT'
   | 'MESSAGE_REJECTED'
   | 'PAYLOAD_BYTES_LOST';

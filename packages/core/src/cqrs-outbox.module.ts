@@ -48,6 +48,7 @@ import { OutboxProducer } from './relay/outbox-producer.js';
 import { OutboxRelay } from './relay/outbox-relay.js';
 import { WakeUp } from './relay/wake-up.js';
 import { resolveOptions } from './resolve-options.js';
+import { Tracing } from './tracing/tracing.js';
 import { Transports } from './transports/transports.js';
 import { CommandUnitOfWork } from './unit-of-work/command-unit-of-work.js';
 import { CommitStep } from './unit-of-work/commit-step.js';
@@ -73,6 +74,7 @@ import { UnitOfWork } from './unit-of-work/unit-of-work.js';
     },
     Compression,
     Serializers,
+    Tracing,
     RequestMap,
     EventMap,
     HandlersExplorer,

@@ -82,6 +82,11 @@ export interface CqrsOutboxOptions extends EnhancerOptions {
    * @defaultValue false
    */
   strictOrder?: boolean;
+  /**
+   * Whether commands and messages are traced, where the application has `@opentelemetry/api` and has registered an SDK.
+   * @defaultValue true
+   */
+  tracing?: boolean;
   /** What is kept for how long. */
   housekeeping?: HousekeepingOptions;
   /** Run one after another when all modules are initialised, before the relay starts. What they throw stops the boot. */
@@ -103,6 +108,7 @@ export interface ResolvedOptions {
   readonly consumer: ResolvedConsumerOptions;
   readonly slots: number;
   readonly strictOrder: boolean;
+  readonly tracing: boolean;
   readonly housekeeping: ResolvedHousekeepingOptions;
   readonly enhancers: EnhancerOptions;
   readonly onStartup: readonly (() => Promise<void> | void)[];

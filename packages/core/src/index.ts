@@ -86,7 +86,7 @@ export { type EnhancerOptions } from './mediators/enhancers.js';
 export { EventMediator } from './mediators/event-mediator.js';
 export { type CqrsContextType } from './mediators/handler-pipeline.js';
 export { LOGGING_OPTIONS, LoggingInterceptor, type LoggingOptions } from './mediators/logging.interceptor.js';
-export { RequestMediator } from './mediators/request-mediator.js';
+export { RequestMediator, type SendOptions } from './mediators/request-mediator.js';
 
 export { PendingEvents } from './unit-of-work/pending-events.js';
 export { RecordedEvent } from './unit-of-work/recorded-event.js';

@@ -39,6 +39,7 @@ const KNOWN = {
     'maxPayloadBytes',
     'slots',
     'strictOrder',
+    'tracing',
     'housekeeping',
     'events',
     'serializer',
@@ -76,6 +77,8 @@ export function resolveOptions(given: CqrsOutboxOptions): ResolvedOptions {
   faults.push(...integerFault('slots', slots, 1, MAX_SLOT_COUNT));
   const strictOrder: unknown = options.strictOrder ?? false;
   if (typeof strictOrder !== 'boolean') faults.push('strictOrder must be true or false');
+  const tracing: unknown = options.tracing ?? true;
+  if (typeof tracing !== 'boolean') faults.push('tracing must be true or false');
   const transports = resolveTransports(options.transport, faults);
   return {
     source: options.source,
@@ -86,6 +89,7 @@ export function resolveOptions(given: CqrsOutboxOptions): ResolvedOptions {
     maxPayloadBytes,
     slots,
     strictOrder: strictOrder === true,
+    tracing: tracing === true,
     housekeeping: resolveHousekeeping(options.housekeeping, faults),
     compression: resolveCompression(options.compression, faults),
     events: resolveList('events', options.events, faults),

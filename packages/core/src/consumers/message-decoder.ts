@@ -4,6 +4,7 @@ import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.j
 import { EventMap } from '../handlers/event-map.js';
 import { EventValidator } from '../mediators/validation.js';
 import { Compression } from '../messages/compression/compression.js';
+import { MAX_ID_LENGTH } from '../messages/correlation-id.js';
 import type { EventClass } from '../messages/event.js';
 import { MAX_NAME_LENGTH, type EventDeclaration } from '../messages/integration-event.decorator.js';
 import { WIRE_HEADERS } from '../messages/message.js';
@@ -27,7 +28,6 @@ export interface IgnoredMessage {
   readonly ignored: string;
 }
 
-const MAX_ID_LENGTH = 64;
 /** More digits than any version has: what is longer is no version. */
 const VERSION = /^[1-9]\d{0,8}$/;
 

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { CqrsOutboxError } from '../cqrs-outbox.error.js';
 import { EventMediator } from '../mediators/event-mediator.js';
+import { Tracing } from '../tracing/tracing.js';
 import { InboxStep } from './inbox-step.js';
 import { MessageDecoder, type IgnoredMessage } from './message-decoder.js';
 import { MAX_HEADER_BYTES, type ReceivedMessage } from './received-message.js';
@@ -12,6 +13,7 @@ export class MessageDispatcher {
     private readonly decoder: MessageDecoder,
     private readonly mediator: EventMediator,
     private readonly inbox: InboxStep,
+    private readonly tracing: Tracing,
   ) {}
 
   /**
@@ -20,7 +22,11 @@ export class MessageDispatcher {
    * @throws {@link CqrsOutboxError} with code `MESSAGE_REJECTED` for what can't be handled as it is
    * @throws what the handlers, or the database, have thrown: the message is not done then
    */
-  async dispatch(message: ReceivedMessage): Promise<'handled' | 'duplicate' | IgnoredMessage> {
+  dispatch(message: ReceivedMessage): Promise<'handled' | 'duplicate' | IgnoredMessage> {
+    return this.tracing.processing(message, () => this.handle(message));
+  }
+
+  private async handle(message: ReceivedMessage): Promise<'handled' | 'duplicate' | IgnoredMessage> {
     if (message.headerBytes > MAX_HEADER_BYTES) {
       const why = `its headers have ${message.headerBytes} bytes, more than ${MAX_HEADER_BYTES}`;
       throw new CqrsOutboxError('MESSAGE_REJECTED', why);

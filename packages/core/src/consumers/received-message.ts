@@ -1,6 +1,7 @@
 import { KafkaContext, RmqContext } from '@nestjs/microservices';
 import { encodingOf } from '../messages/compression/compression.js';
 import { isTextual } from '../messages/content-type.js';
+import { isId } from '../messages/correlation-id.js';
 import { WIRE_HEADERS, isReservedHeader } from '../messages/message.js';
 import type { Envelope } from '../transports/client-proxy.transport.js';
 import { InMemoryContext } from '../transports/in-memory.transport.js';
@@ -19,6 +20,15 @@ export interface ReceivedMessage {
   readonly key: string | undefined;
   /** Where it was, for logs. */
   readonly coordinates: string;
+  /** Where it was, for traces. */
+  readonly origin?: MessageOrigin;
+}
+
+/** The place of a message in a messaging system. */
+export interface MessageOrigin {
+  readonly system: string;
+  readonly partition?: string;
+  readonly offset?: string;
 }
 
 /** Publishers of ours keep to 16 KiB; a broker may let a megabyte pass. */
@@ -26,13 +36,15 @@ export const MAX_HEADER_BYTES = 64 * 1024;
 /** What a log line shows of a text that anyone may have written. */
 const MAX_SHOWN_LENGTH = 200;
 
-/** `message 42 (orders.paid) at kafka orders[3]@7`, for logs. */
+/** `message 42 (orders.paid, correlation 41) at kafka orders[3]@7`, for logs. */
 export function describeMessage({
   headers,
   coordinates,
 }: Pick<ReceivedMessage, 'headers' | 'coordinates'>): string {
   const id = shown(headers[WIRE_HEADERS.id] ?? '(no id)');
-  return `message ${id} (${shown(headers[WIRE_HEADERS.name] ?? 'no name')}) at ${shown(coordinates)}`;
+  const { [WIRE_HEADERS.correlationId]: correlationId } = headers;
+  const correlation = isId(correlationId) ? `, correlation ${shown(correlationId)}` : '';
+  return `message ${id} (${shown(headers[WIRE_HEADERS.name] ?? 'no name')}${correlation}) at ${shown(coordinates)}`;
 }
 
 /** One short line, whatever the text is. */
@@ -61,6 +73,7 @@ function fromKafka(context: KafkaContext): ReceivedMessage {
     // Nest has parsed a key that looks like JSON.
     key: textOf(key) || undefined,
     coordinates: `kafka ${context.getTopic()}[${context.getPartition()}]@${offset}`,
+    origin: { system: 'kafka', partition: String(context.getPartition()), offset },
   };
 }
 
@@ -80,13 +93,15 @@ function fromRabbitMq(data: unknown, context: RmqContext): ReceivedMessage {
     topic: exchange || routingKey,
     key: headers[WIRE_HEADERS.key],
     coordinates: `rabbitmq ${exchange || '(default)'}/${routingKey}#${deliveryTag}`,
+    origin: { system: 'rabbitmq' },
   };
 }
 
 function fromMemory(context: InMemoryContext): ReceivedMessage {
   const { topic, key, headers, value } = context.getMessage();
   const coordinates = `memory ${topic}/${key}`;
-  return { ...boundedHeaders(textHeaders(headers)), payload: value, topic, key, coordinates };
+  const origin = { system: 'memory' };
+  return { ...boundedHeaders(textHeaders(headers)), payload: value, topic, key, coordinates, origin };
 }
 
 /** What an envelope has beside the user's headers. */
@@ -116,6 +131,7 @@ function fromEnvelope(payload: unknown, context: unknown): ReceivedMessage {
     topic: textOf(envelope.topic) ?? '',
     key: headers[WIRE_HEADERS.key],
     coordinates: contextName(context),
+    origin: { system: contextName(context) },
   };
 }
 

@@ -9,7 +9,8 @@ import type { HandlesEvent } from '../handlers/request-handler.js';
 import { DomainEvent, type EventClass } from '../messages/event.js';
 import { eventDeclarationOf } from '../messages/integration-event.decorator.js';
 import type { MessageContext } from '../messages/message-context.js';
-import { ExecutionScope } from '../unit-of-work/execution-scope.js';
+import { Tracing } from '../tracing/tracing.js';
+import { ExecutionScope, type Scope } from '../unit-of-work/execution-scope.js';
 import { RecordedEvent } from '../unit-of-work/recorded-event.js';
 import { UnitOfWork } from '../unit-of-work/unit-of-work.js';
 import { HandlerPipeline, type InnermostStep, type Invocation } from './handler-pipeline.js';
@@ -30,6 +31,7 @@ export class EventMediator {
     private readonly inbox: InboxStep,
     private readonly unitOfWork: UnitOfWork,
     private readonly scope: ExecutionScope,
+    private readonly tracing: Tracing,
   ) {}
 
   /**
@@ -46,7 +48,7 @@ export class EventMediator {
    */
   async send(event: object, context?: MessageContext): Promise<void> {
     if (event instanceof DomainEvent) return this.sendDomainEvent(event);
-    await this.handleMessage(event.constructor, event, context ?? contextFor(event));
+    await this.handleMessage(event.constructor, event, context ?? contextFor(event, this.scope.current));
   }
 
   /** Runs the `handleTombstone` of the handlers that have one. Transactions and errors as in {@link send}. */
@@ -61,7 +63,7 @@ export class EventMediator {
 
   /** Runs the handlers of a domain event that are a part of the transaction. @internal */
   async handleBeforeCommit(event: DomainEvent): Promise<void> {
-    const context = contextFor(event);
+    const context = contextFor(event, this.scope.current);
     for (const handler of this.events.handlersOf(event.constructor, 'before-commit')) {
       await this.invoke(handler, event, context, (proceed) => proceed());
     }
@@ -78,7 +80,7 @@ export class EventMediator {
     runInContext: (work: () => Promise<void>) => Promise<void>,
   ): Promise<void> {
     const { event } = recorded;
-    const context = contextFor(event);
+    const context = contextFor(event, this.scope.current);
     for (const handler of this.events.handlersOf(event.constructor, 'after-commit')) {
       try {
         await this.scope.run({ cause: recorded, readOnly: undefined }, () =>
@@ -112,8 +114,9 @@ export class EventMediator {
     const failures: { handler: string; error: unknown }[] = [];
     for (const handler of this.events.handlersOf(eventClass)) {
       try {
+        const work = () => this.invoke(handler, event, context, this.inboxStepOf(handler));
         await this.scope.run({ correlationId, causationId }, () =>
-          this.unitOfWork.runInContext(() => this.invoke(handler, event, context, this.inboxStepOf(handler))),
+          this.tracing.handler(handler.name, () => this.unitOfWork.runInContext(work)),
         );
       } catch (error) {
         failures.push({ handler: handler.name, error });
@@ -171,8 +174,8 @@ export class EventMediator {
   }
 }
 
-/** The context of an event that came by no message. */
-function contextFor(event: object): MessageContext {
+/** The context of an event that came by no message: it belongs to what recorded or sent it. */
+function contextFor(event: object, { correlationId, causationId }: Scope): MessageContext {
   const declaration = eventDeclarationOf(event.constructor);
   const messageId = uuidv7();
   return {
@@ -183,8 +186,8 @@ function contextFor(event: object): MessageContext {
     topic: declaration?.topic ?? '',
     key: messageId,
     occurredAt: new Date(),
-    correlationId: messageId,
-    causationId: undefined,
+    correlationId: correlationId ?? messageId,
+    causationId,
     headers: {},
     coordinates: 'in process',
   };

@@ -10,6 +10,8 @@ import {
 } from '@nestjs/common';
 import { tap, type Observable } from 'rxjs';
 import { messageOf, RequestValidationError } from '../cqrs-outbox.error.js';
+import type { MessageContext } from '../messages/message-context.js';
+import { ExecutionScope } from '../unit-of-work/execution-scope.js';
 import type { CqrsContextType } from './handler-pipeline.js';
 
 /** Injection token of {@link LoggingOptions}, to be provided by a global module. */
@@ -30,8 +32,9 @@ const MASK = '***';
 const MAX_DEPTH = 6;
 
 /**
- * Logs each command, query and event with its handler, its duration in milliseconds and its outcome. Pass the class to
- * `forRoot({ interceptors: [LoggingInterceptor] })`, or an instance with settings.
+ * Logs each command, query and event with its handler, its correlation, its duration in milliseconds and its outcome. Pass
+ * the class to `forRoot({ interceptors: [LoggingInterceptor] })`, or an instance with settings; an instance does not know
+ * the correlation of commands and queries.
  *
  * @example
  * interceptors: [new LoggingInterceptor({ payload: true, maskedFields: ['password', 'iban'] })]
@@ -42,7 +45,10 @@ export class LoggingInterceptor implements NestInterceptor {
   readonly #masked: ReadonlySet<string>;
   readonly #payload: boolean;
 
-  constructor(@Optional() @Inject(LOGGING_OPTIONS) options: LoggingOptions = {}) {
+  constructor(
+    @Optional() @Inject(LOGGING_OPTIONS) options: LoggingOptions = {},
+    @Optional() private readonly scope?: ExecutionScope,
+  ) {
     this.#payload = options.payload ?? false;
     this.#masked = new Set((options.maskedFields ?? []).map((field) => field.toLowerCase()));
   }
@@ -50,8 +56,10 @@ export class LoggingInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     // As an application's global interceptor it would also see HTTP and RPC calls, which are not ours to log.
     if (context.getType<CqrsContextType>() !== 'cqrs') return next.handle();
-    const [subject] = context.getArgs<[object]>();
-    const what = `${subject.constructor.name} -> ${context.getClass().name}${this.describe(subject)}`;
+    const [subject, message] = context.getArgs<[object, MessageContext?]>();
+    const correlationId = message?.correlationId ?? this.scope?.current.correlationId;
+    const correlation = correlationId === undefined ? '' : ` (correlation ${correlationId})`;
+    const what = `${subject.constructor.name} -> ${context.getClass().name}${correlation}${this.describe(subject)}`;
     const startedAt = performance.now();
     const elapsed = (): string => `${(performance.now() - startedAt).toFixed(1)} ms`;
     return next.handle().pipe(

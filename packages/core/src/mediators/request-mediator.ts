@@ -1,12 +1,24 @@
 import { Injectable } from '@nestjs/common';
 import { HandlerNotFoundError } from '../cqrs-outbox.error.js';
 import { RequestMap, type RequestBinding } from '../handlers/request-map.js';
+import { checkedCorrelationId } from '../messages/correlation-id.js';
 import type { Request } from '../messages/request.js';
+import { Tracing } from '../tracing/tracing.js';
 import { CommandUnitOfWork } from '../unit-of-work/command-unit-of-work.js';
 import { ExecutionScope } from '../unit-of-work/execution-scope.js';
 import { UnitOfWork } from '../unit-of-work/unit-of-work.js';
 import { HandlerPipeline, type InnermostStep, type Invocation } from './handler-pipeline.js';
 import { RequestValidator } from './validation.js';
+
+/** How a request is sent. */
+export interface SendOptions {
+  /**
+   * Starts a correlation: the id that the messages share which this request appends, those that their handlers append, and
+   * so on; 1 to 64 characters without white space, such as the id of the HTTP request.
+   * @defaultValue the correlation in which the request is sent; outside of one, each event begins its own
+   */
+  correlationId?: string;
+}
 
 /** Sends commands and queries to their handlers. */
 @Injectable()
@@ -20,6 +32,7 @@ export class RequestMediator {
     private readonly unitOfWork: UnitOfWork,
     private readonly commands: CommandUnitOfWork,
     private readonly scope: ExecutionScope,
+    private readonly tracing: Tracing,
   ) {}
 
   /**
@@ -35,9 +48,20 @@ export class RequestMediator {
    * @throws {@link UnitOfWorkRolledBackError} when a command that joined has failed and its error was caught: nothing is
    *   committed
    * @throws {@link NoActiveUnitOfWorkError} for a command that a query sends while it reads through a transaction
+   * @throws {@link CqrsOutboxError} with code `CORRELATION_ID` for an id that is none
    * @throws what the handler, an enhancer or the commit throws
    */
-  async send<R>(request: Request<R>): Promise<R> {
+  async send<R>(request: Request<R>, options: SendOptions = {}): Promise<R> {
+    const requestName = request.constructor.name;
+    if (options.correlationId === undefined)
+      return this.tracing.request(requestName, () => this.run(request));
+    const correlationId = checkedCorrelationId(requestName, options.correlationId);
+    return this.scope.run({ correlationId }, () =>
+      this.tracing.request(requestName, () => this.run(request)),
+    );
+  }
+
+  private async run<R>(request: Request<R>): Promise<R> {
     const binding = this.requests.get(request.constructor);
     if (!binding) throw new HandlerNotFoundError(request.constructor.name);
     const invocation = this.invocationOf(request.constructor, binding);

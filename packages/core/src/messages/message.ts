@@ -24,7 +24,7 @@ export interface Message {
   readonly contentType: string;
   /** How the payload is compressed (HTTP's name: `gzip`); undefined when it is not. */
   readonly contentEncoding: string | undefined;
-  /** What the user gave to `append`, beside the attributes above. */
+  /** What the user gave to `append`, and the W3C Trace Context in which it was called, if any. */
   readonly headers: Readonly<Record<string, string>>;
   /** The encoded payload, compressed if `contentEncoding` says so; null is a tombstone. */
   readonly payload: Buffer | null;
@@ -43,6 +43,9 @@ export const WIRE_HEADERS = {
   causationId: 'ce_causationid',
   contentType: 'content-type',
   contentEncoding: 'content-encoding',
+  /** W3C Trace Context; stored and sent with the headers of a {@link Message}. */
+  traceParent: 'traceparent',
+  traceState: 'tracestate',
 } as const;
 
 const RESERVED: ReadonlySet<string> = new Set(Object.values(WIRE_HEADERS));

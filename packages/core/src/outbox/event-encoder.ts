@@ -10,6 +10,8 @@ import type { OutboundEvent } from '../messages/event.js';
 import { MAX_NAME_LENGTH, type EventDeclaration } from '../messages/integration-event.decorator.js';
 import { isReservedHeader } from '../messages/message.js';
 import { Serializer } from '../messages/serializer.js';
+import { Tracing } from '../tracing/tracing.js';
+import { Transports } from '../transports/transports.js';
 import { ExecutionScope } from '../unit-of-work/execution-scope.js';
 import { destinationsOf } from './destinations.js';
 import type { OutboxEntry } from './outbox-entry.js';
@@ -23,7 +25,7 @@ const MAX_HEADER_NAME_BYTES = 255;
 /** What a user may add to an event when emitting it. */
 export interface EmitOptions {
   /** Headers of the message, at most 16 KiB in all. Names that the envelope uses (`ce_*`, `content-type`,
-   * `content-encoding`) are refused. */
+   * `content-encoding`, `traceparent`, `tracestate`) are refused. */
   headers?: Readonly<Record<string, string>>;
 }
 
@@ -47,6 +49,8 @@ export class EventEncoder {
     private readonly serializer: Serializer,
     private readonly compression: Compression,
     private readonly scope: ExecutionScope,
+    private readonly transports: Transports,
+    private readonly tracing: Tracing,
   ) {}
 
   /** @throws {@link CqrsOutboxError}, see {@link Outbox.append} */
@@ -84,14 +88,19 @@ export class EventEncoder {
       correlationId: correlationId ?? id,
       causationId,
       contentType: this.serializer.contentType,
-      headers: { ...headers },
       ...content,
       slot: slotOf(key ?? id, this.options.slots),
       deadLetterPolicy: declaration.deadLetterPolicy,
       availableAt: availableAt && new Date(availableAt),
       strictOrder: key !== undefined && (declaration.strictOrder ?? this.options.strictOrder),
     };
-    return this.destinationsFor(declaration).map((destination) => ({ ...message, destination }));
+    const destinations = this.destinationsFor(declaration);
+    const trace = this.tracing.created(message, () => this.transports.systemOf(destinations));
+    return destinations.map((destination) => ({
+      ...message,
+      headers: { ...headers, ...trace },
+      destination,
+    }));
   }
 
   private destinationsFor(declaration: EventDeclaration): string[] {

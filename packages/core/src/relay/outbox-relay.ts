@@ -131,9 +131,10 @@ export class OutboxRelay {
     if (delays.length > 0 && standing) {
       this.#delayed.lookIn(Math.max(0, Math.min(...delays)), standing, () => this.wakeAll());
     }
-    for (const [destination, group] of Map.groupBy(entries, (entry) => entry.destination)) {
-      this.relays.get(destination)?.wake(new Set(group.map(({ slot }) => slot)));
-    }
+    this.#detached(() => {
+      for (const [destination, group] of Map.groupBy(entries, (entry) => entry.destination))
+        this.relays.get(destination)?.wake(new Set(group.map(({ slot }) => slot)));
+    });
   }
 
   /** There may be entries anywhere. @internal */

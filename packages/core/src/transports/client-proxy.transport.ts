@@ -38,6 +38,11 @@ export class ClientProxyTransport extends Transport {
     super();
   }
 
+  /** `ClientRedis` is for redis. */
+  override get messagingSystem(): string {
+    return this.client.constructor.name.replace(/^Client/, '').toLowerCase() || super.messagingSystem;
+  }
+
   publish(messages: readonly Message[], options?: PublishOptions): Promise<PublishResult[]> {
     const publishOne = async (message: Message): Promise<PublishResult> => {
       let envelope: Envelope;

@@ -67,6 +67,10 @@ export class InMemoryTransport extends Transport {
     super();
   }
 
+  override get messagingSystem(): string {
+    return 'memory';
+  }
+
   /** Makes a Nest transport strategy that receives what is published here. Several may listen: each gets all. */
   createServer(): CustomTransportStrategy & Server {
     return new InMemoryServer(this.#servers);

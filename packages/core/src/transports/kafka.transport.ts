@@ -41,6 +41,10 @@ export class KafkaTransport extends Transport {
     this.#producer = new KafkaProducer(client, publishTimeoutMs, ownsClient);
   }
 
+  override get messagingSystem(): string {
+    return 'kafka';
+  }
+
   async publish(
     messages: readonly Message[],
     { mayStart }: PublishOptions = UNLIMITED,

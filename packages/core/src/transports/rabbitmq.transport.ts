@@ -52,6 +52,10 @@ export class RabbitMqTransport extends Transport {
     super();
   }
 
+  override get messagingSystem(): string {
+    return 'rabbitmq';
+  }
+
   async publish(messages: readonly Message[], options: PublishOptions = UNLIMITED): Promise<PublishResult[]> {
     const batch: Batch = { mayStart: options.mayStart, channel: undefined, limit: undefined };
     return publishInLanes(messages, (message) => this.publishOne(message, batch), options);

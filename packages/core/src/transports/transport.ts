@@ -24,8 +24,16 @@ export interface PublishOptions {
   readonly mayStart: () => boolean;
 }
 
+/** What a trace calls a messaging system that is not known, or more than one. */
+export const OTHER_SYSTEM = '_OTHER';
+
 /** Port: publishes messages to one destination. */
 export abstract class Transport {
+  /** What a trace calls the system behind it: OpenTelemetry's `messaging.system`. */
+  get messagingSystem(): string {
+    return OTHER_SYSTEM;
+  }
+
   /**
    * Publishes a batch and resolves with one result for each message, in the same order. Messages of one key are
    * published in the order given: when one of them is not, those after it are `held`. It does not reject for what a

@@ -14,11 +14,13 @@ import { messageOf } from '../cqrs-outbox.error.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions, type TransportOption } from '../cqrs-outbox.options.js';
 import { findProvided } from '../find-provided.js';
 import { RELAY_DEFAULTS } from '../relay/relay.options.js';
+import { TracedTransport } from '../tracing/traced-transport.js';
+import { Tracing } from '../tracing/tracing.js';
 import { ClientProxyTransport } from './client-proxy.transport.js';
 import { KafkaTransport } from './kafka.transport.js';
 import { RabbitMqTransport, routeOf } from './rabbitmq.transport.js';
 import { closeInTime } from './time-limit.js';
-import { Transport } from './transport.js';
+import { OTHER_SYSTEM, Transport } from './transport.js';
 
 /** The destinations of the application, by name. */
 @Injectable()
@@ -28,6 +30,7 @@ export class Transports {
   constructor(
     @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
     private readonly moduleRef: ModuleRef,
+    private readonly tracing: Tracing,
   ) {}
 
   get names(): string[] {
@@ -41,12 +44,19 @@ export class Transports {
     return transport;
   }
 
+  /** The messaging system of these destinations, for a trace. */
+  systemOf(destinations: readonly string[]): string {
+    const systems = new Set(destinations.map((name) => this.#transports.get(name)?.messagingSystem));
+    const [only = OTHER_SYSTEM] = systems;
+    return systems.size === 1 ? only : OTHER_SYSTEM;
+  }
+
   /** Makes the transports, without connecting. @returns the faults of those that can't be made. */
   load(): string[] {
     const faults: string[] = [];
     for (const [name, option] of this.options.transports) {
       try {
-        this.#transports.set(name, this.create(option));
+        this.#transports.set(name, new TracedTransport(this.create(option), this.tracing));
       } catch (error) {
         faults.push(`transport ${name}: ${messageOf(error)}`);
       }
