@@ -84,7 +84,6 @@ describe('the boot check', () => {
         },
         interceptor: [],
         onStartup: 'now',
-        consume: ['orders', 'two words', 'orders'],
       },
       { imports: [] },
     );
@@ -107,8 +106,6 @@ describe('the boot check', () => {
       /^consumer\.deadLetters\.destination is letters, but transport names orders, audit/m,
       /^consumer\.deadLetters\.topic must be a text/m,
       /^onStartup must be a list/m,
-      /^consume: two words is no topic/m,
-      /^consume: orders is there twice/m,
       /^store: give a store module/m,
       /^no ScheduleModule/m,
     ]) {

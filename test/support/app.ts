@@ -1,4 +1,4 @@
-import { CqrsOutboxModule, type CqrsOutboxModuleExtras, type CqrsOutboxOptions } from '@cqrs-outbox/core';
+import { CqrsOutboxModule, type CqrsOutboxOptions } from '@cqrs-outbox/core';
 import { MikroOrmOutbox, outboxEntities } from '@cqrs-outbox/mikro-orm';
 import { MikroORM as CoreMikroORM } from '@mikro-orm/core';
 import type { MikroORM } from '@mikro-orm/sql';
@@ -19,9 +19,7 @@ import { silentLogger } from './silent-logger.ts';
 
 export interface TestAppSettings {
   database: DatabaseName;
-  options: Pick<CqrsOutboxOptions, 'transport'> &
-    Partial<CqrsOutboxOptions> &
-    Pick<CqrsOutboxModuleExtras, 'consume'>;
+  options: Pick<CqrsOutboxOptions, 'transport'> & Partial<CqrsOutboxOptions>;
   providers?: Provider[];
   controllers?: Type[];
   servers?: MicroserviceOptions[];

@@ -1,6 +1,5 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
-import { CONSUMED_TOPICS, consumedTopicsFaults } from './consumers/consumed-topics.js';
 import { ConfigurationError, CqrsOutboxError, messageOf } from './cqrs-outbox.error.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from './cqrs-outbox.options.js';
 import { findProvided } from './find-provided.js';
@@ -21,7 +20,6 @@ export class BootCheck {
 
   constructor(
     @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
-    @Inject(CONSUMED_TOPICS) private readonly consumedTopics: unknown,
     private readonly moduleRef: ModuleRef,
     private readonly modules: ModulesContainer,
     private readonly explorer: HandlersExplorer,
@@ -41,7 +39,6 @@ export class BootCheck {
     await this.tracing.load();
     const faults = [
       ...this.options.faults,
-      ...consumedTopicsFaults(this.consumedTopics),
       ...this.moduleFaults(),
       ...this.storeFaults(),
       ...this.explorer.explore(),
