@@ -37,7 +37,7 @@ export interface ConsumerOptions {
   retryDelayMs?: number;
 }
 
-/** What `CqrsOutboxModule.forRoot` takes, beside `store` and `isGlobal`. */
+/** What `CqrsOutboxModule.forRoot` takes, beside `store`, `consume` and `isGlobal`. */
 export interface CqrsOutboxOptions extends EnhancerOptions {
   /** The name of this application in the messages it publishes: CloudEvents' `source`. */
   source: string;
