@@ -6,14 +6,13 @@ import {
   EventHandler,
   InMemoryTransport,
   IntegrationEvent,
-  KafkaEventServer,
   NotificationEvent,
   type HandlesEvent,
   type MessageContext,
 } from '@cqrs-outbox/core';
 import { InMemoryStore } from '@cqrs-outbox/testing';
 import type { INestApplication, INestApplicationContext, Type } from '@nestjs/common';
-import { Transport, type KafkaOptions, type MicroserviceOptions } from '@nestjs/microservices';
+import { Transport, type MicroserviceOptions } from '@nestjs/microservices';
 import { Test } from '@nestjs/testing';
 import { IsInt } from 'class-validator';
 import { describeWith } from '../services/describe-with.ts';
@@ -33,7 +32,7 @@ const PATHS: Path[] = [
   { name: 'a TCP server, by the envelope', needs: undefined, open: tcp },
   { name: "Nest's RabbitMQ server", needs: 'rabbitmq', open: (topic) => createBroker('rabbitmq', topic) },
   { name: "Nest's Kafka server", needs: 'kafka', open: (topic) => createBroker('kafka', topic) },
-  { name: 'KafkaEventServer', needs: 'kafka', open: kafkaBatches },
+  { name: 'KafkaEventServer', needs: 'kafka', open: (topic) => createBroker('kafka-batches', topic) },
 ];
 
 for (const { name, needs, open } of PATHS) {
@@ -151,11 +150,4 @@ async function tcp(): Promise<Broker> {
     options: { host: '127.0.0.1', port: await freePort() },
   } as const;
   return { transport: options, server: options, cleanUp: async () => undefined };
-}
-
-async function kafkaBatches(topic: string): Promise<Broker> {
-  const broker = await createBroker('kafka', topic);
-  const { client, consumer, subscribe } = (broker.server as KafkaOptions).options!;
-  const strategy = new KafkaEventServer({ client: client!, consumer: consumer!, subscribe: subscribe! });
-  return { ...broker, server: { strategy } };
 }
