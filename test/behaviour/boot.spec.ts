@@ -84,6 +84,7 @@ describe('the boot check', () => {
         },
         interceptor: [],
         onStartup: 'now',
+        consume: ['meetings', 'meetings', 'two words', 7],
       },
       { imports: [] },
     );
@@ -108,9 +109,16 @@ describe('the boot check', () => {
       /^onStartup must be a list/m,
       /^store: give a store module/m,
       /^no ScheduleModule/m,
+      /^consume: "meetings" is there twice/m,
+      /^consume: "two words" is no topic/m,
+      /^consume: 7 is no topic/m,
     ]) {
       expect(text).toMatch(fault);
     }
+  });
+
+  it.each([[[]], ['meetings'], [null]])('names what is wrong with consume: %j', async (consume) => {
+    expect(await faultsOf({ consume })).toEqual([expect.stringMatching(/^consume: give a list of topics/)]);
   });
 
   it('lists the faults of slots, leases, limits and housekeeping in one error, each with what it may be', async () => {

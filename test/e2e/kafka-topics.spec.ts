@@ -22,6 +22,13 @@ class Large extends NotificationEvent {
   text!: string;
 }
 
+@IntegrationEvent({ name: 'tests.small', topic: 'small', key: (event: Small) => event.of })
+class Small extends NotificationEvent {
+  of!: string;
+  step!: number;
+  text!: string;
+}
+
 describeWith(['kafka'], 'topics of Kafka', () => {
   let directory: RunDirectory;
   let port: number;
@@ -34,7 +41,12 @@ describeWith(['kafka'], 'topics of Kafka', () => {
     server = await kafka.start(directory.path, port);
     const admin = new Kafka({ brokers: [server.url], logLevel: logLevel.NOTHING }).admin();
     await admin.connect();
-    await admin.createTopics({ topics: [{ topic: 'orders', numPartitions: 2 }], waitForLeaders: true });
+    const configEntries = [{ name: 'max.message.bytes', value: '10000' }];
+    const topics = [
+      { topic: 'orders', numPartitions: 2 },
+      { topic: 'small', numPartitions: 2, configEntries },
+    ];
+    await admin.createTopics({ topics, waitForLeaders: true });
     await admin.disconnect();
     test = await createTestApp({
       database: 'libsql',
@@ -95,4 +107,37 @@ describeWith(['kafka'], 'topics of Kafka', () => {
     await admin.disconnect();
     expect(offsets.reduce((total, { offset }) => total + Number(offset), 0)).toBe(40);
   }, 60_000);
+
+  it('refuse for good what is larger than they take, and what follows it goes on in order', async () => {
+    const keys = ['a', 'b', 'c'];
+    const events = [0, 1, 2].flatMap((step) => keys.map((of) => Small.of({ of, step, text: '' })));
+    for (const event of events) if (event.of === 'b' && event.step === 1) event.text = 'x'.repeat(20_000);
+    await append(...events);
+    await eventually(async () => expect(await waiting()).toEqual([]), 30_000);
+    const letters = await test.orm.em
+      .fork()
+      .getConnection()
+      .execute('select message_key, attempts from cqrs_outbox_dead_letter');
+    expect(letters).toEqual([{ message_key: 'b', attempts: 1 }]);
+    const arrived = await readAll('small', 8);
+    for (const key of keys) {
+      const all = arrived.filter(({ of }) => of === key).map(({ step }) => step);
+      const expected = key === 'b' ? [0, 2] : [0, 1, 2];
+      expect(all.filter((step, index) => all.indexOf(step) === index)).toEqual(expected);
+    }
+  }, 120_000);
+
+  /** Until so many different ones are there. */
+  async function readAll(topic: string, count: number): Promise<{ of: string; step: number }[]> {
+    const consumer = new Kafka({ brokers: [server.url], logLevel: logLevel.NOTHING }).consumer({
+      groupId: 'reader',
+    });
+    const values: string[] = [];
+    await consumer.connect();
+    await consumer.subscribe({ topic, fromBeginning: true });
+    await consumer.run({ eachMessage: async ({ message }) => void values.push(String(message.value)) });
+    await eventually(() => expect(new Set(values).size).toBe(count), 30_000);
+    await consumer.disconnect();
+    return values.map((value) => JSON.parse(value) as { of: string; step: number });
+  }
 });

@@ -19,20 +19,26 @@ import { Body, Controller, Post, type Type } from '@nestjs/common';
 import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 import { IsInt } from 'class-validator';
 import { describeWith } from '../services/describe-with.ts';
+import type { ServiceName } from '../services/service.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
-import { createBroker, type Broker, type BrokerName } from '../support/brokers.ts';
-import type { DatabaseName } from '../support/database.ts';
+import { BROKERS, createBroker, type Broker, type BrokerName } from '../support/brokers.ts';
+import { DATABASES, type DatabaseName } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { Order, Tally } from '../support/orders.ts';
 
 /** HTTP -> command -> transaction -> row -> relay -> broker -> consumer -> inbox -> handler -> read model. */
 const PATHS: readonly { database: DatabaseName; broker: BrokerName }[] = [
   { database: 'mariadb', broker: 'kafka' },
+  { database: 'mariadb', broker: 'kafka-batches' },
   { database: 'mariadb', broker: 'rabbitmq' },
   { database: 'postgres', broker: 'kafka' },
   { database: 'postgres', broker: 'rabbitmq' },
   { database: 'libsql', broker: 'memory' },
 ];
+
+function needsOf(list: readonly { name: string; needs: ServiceName[] }[], name: string): ServiceName[] {
+  return list.find((entry) => entry.name === name)?.needs ?? [];
+}
 
 /** Classes of one run: each has a topic of its own, so that suites do not see each other's messages. */
 function createDomain(topic: string) {
@@ -130,7 +136,7 @@ function createDomain(topic: string) {
 }
 
 for (const { database, broker: brokerName } of PATHS) {
-  const needs = [database, brokerName].filter((name) => name !== 'libsql' && name !== 'memory');
+  const needs = [...needsOf(DATABASES, database), ...needsOf(BROKERS, brokerName)];
   describeWith(needs, `the whole path on ${database} and ${brokerName}`, () => {
     const topic = `whole${randomUUID().slice(0, 8)}`;
     const domain = createDomain(topic);

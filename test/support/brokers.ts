@@ -1,12 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import { InMemoryTransport, RabbitMqEventDeserializer, type TransportOption } from '@cqrs-outbox/core';
-import { Transport, type MicroserviceOptions } from '@nestjs/microservices';
+import {
+  InMemoryTransport,
+  KafkaEventServer,
+  RabbitMqEventDeserializer,
+  type TransportOption,
+} from '@cqrs-outbox/core';
+import { Transport, type KafkaOptions, type MicroserviceOptions } from '@nestjs/microservices';
 import { Kafka, logLevel } from 'kafkajs';
 import { connect } from 'amqplib';
 import { serviceUrl } from '../services/describe-with.ts';
 import type { ServiceName } from '../services/service.ts';
 
-export type BrokerName = 'memory' | 'kafka' | 'rabbitmq';
+/** `kafka-batches`: consumed by `KafkaEventServer`. */
+export type BrokerName = 'memory' | 'kafka' | 'kafka-batches' | 'rabbitmq';
 
 /** How a test application publishes to a broker and consumes from it. */
 export interface Broker {
@@ -20,6 +26,7 @@ export interface Broker {
 export const BROKERS: readonly { name: BrokerName; needs: ServiceName[] }[] = [
   { name: 'memory', needs: [] },
   { name: 'kafka', needs: ['kafka'] },
+  { name: 'kafka-batches', needs: ['kafka'] },
   { name: 'rabbitmq', needs: ['rabbitmq'] },
 ];
 
@@ -28,7 +35,8 @@ export const BROKERS: readonly { name: BrokerName; needs: ServiceName[] }[] = [
  */
 export async function createBroker(name: BrokerName, topic: string): Promise<Broker> {
   if (name === 'memory') return memory();
-  return name === 'kafka' ? kafka(topic) : rabbitmq(topic);
+  if (name === 'rabbitmq') return rabbitmq(topic);
+  return name === 'kafka' ? kafka(topic) : kafkaBatches(topic);
 }
 
 function memory(): Broker {
@@ -57,6 +65,13 @@ async function kafka(topic: string): Promise<Broker> {
       await admin.disconnect();
     },
   };
+}
+
+async function kafkaBatches(topic: string): Promise<Broker> {
+  const broker = await kafka(topic);
+  const { client, consumer, subscribe } = (broker.server as KafkaOptions).options ?? {};
+  const strategy = new KafkaEventServer({ client: client!, consumer: consumer!, subscribe: subscribe! });
+  return { ...broker, server: { strategy } };
 }
 
 async function rabbitmq(topic: string): Promise<Broker> {

@@ -2,6 +2,7 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
 import { ConfigurationError, CqrsOutboxError, messageOf } from './cqrs-outbox.error.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from './cqrs-outbox.options.js';
+import { CONSUME_FAULTS } from './consumers/events.controller.js';
 import { findProvided } from './find-provided.js';
 import { EventMap } from './handlers/event-map.js';
 import { HandlersExplorer } from './handlers/handlers.explorer.js';
@@ -20,6 +21,7 @@ export class BootCheck {
 
   constructor(
     @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+    @Inject(CONSUME_FAULTS) private readonly consumeFaults: readonly string[],
     private readonly moduleRef: ModuleRef,
     private readonly modules: ModulesContainer,
     private readonly explorer: HandlersExplorer,
@@ -39,6 +41,7 @@ export class BootCheck {
     await this.tracing.load();
     const faults = [
       ...this.options.faults,
+      ...this.consumeFaults,
       ...this.moduleFaults(),
       ...this.storeFaults(),
       ...this.explorer.explore(),

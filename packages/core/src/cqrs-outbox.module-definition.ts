@@ -1,4 +1,5 @@
 import { ConfigurableModuleBuilder, type DynamicModule, type Type } from '@nestjs/common';
+import { CONSUME_FAULTS, consumeFaults, eventsController } from './consumers/events.controller.js';
 import type { CqrsOutboxOptions } from './cqrs-outbox.options.js';
 import { MissingStore } from './missing-store.js';
 
@@ -11,21 +12,37 @@ export interface CqrsOutboxModuleExtras {
    */
   store?: Type | DynamicModule;
   /**
+   * The topics whose messages go to the `@EventHandler`s: what an `@EventPattern(topic)` controller names, which returns
+   * `EventConsumer.consume(payload, context)`. Such a controller is made of it, for every microservice that the
+   * application connects. Write the controller yourself to give it guards or interceptors of its own, or for one
+   * transport of several; never both for one topic.
+   *
+   * On RabbitMQ this is the name that `RabbitMqEventDeserializer` was given.
+   * @defaultValue none: the application consumes nothing by itself
+   */
+  consume?: readonly string[];
+  /**
    * Whether `Outbox`, `RequestMediator` and the rest can be injected in every module.
    * @defaultValue true
    */
   isGlobal?: boolean;
 }
 
-const extras: CqrsOutboxModuleExtras = { store: undefined, isGlobal: true };
+const extras: CqrsOutboxModuleExtras = { store: undefined, consume: undefined, isGlobal: true };
 
 export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, OPTIONS_TYPE, ASYNC_OPTIONS_TYPE } =
   new ConfigurableModuleBuilder<CqrsOutboxOptions>({ moduleName: 'CqrsOutbox' })
     .setClassMethodName('forRoot')
     .setFactoryMethodName('createCqrsOutboxOptions')
-    .setExtras(extras, (definition, { store = MissingStore, isGlobal = true }) => ({
-      ...definition,
-      global: isGlobal,
-      imports: [...(definition.imports ?? []), store],
-    }))
+    .setExtras(extras, (definition, { store = MissingStore, consume, isGlobal = true }) => {
+      const faults = consume === undefined ? [] : consumeFaults(consume);
+      return {
+        ...definition,
+        global: isGlobal,
+        imports: [...(definition.imports ?? []), store],
+        controllers: consume && faults.length === 0 ? [eventsController(consume)] : [],
+        // Reported at boot, together with all others.
+        providers: [...(definition.providers ?? []), { provide: CONSUME_FAULTS, useValue: faults }],
+      };
+    })
     .build();

@@ -137,8 +137,8 @@ export class CqrsOutboxModule
 
   /**
    * Configures the module with options from a factory (`useFactory` with `inject` and `imports`), or from a class with
-   * a method `createCqrsOutboxOptions` (`useClass`, `useExisting`). `store` and `isGlobal` stand beside it, since they
-   * shape the module itself.
+   * a method `createCqrsOutboxOptions` (`useClass`, `useExisting`). `store`, `consume` and `isGlobal` stand beside it,
+   * since they shape the module itself.
    */
   static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
     return super.forRootAsync(options);

@@ -32,7 +32,7 @@ export interface RequestValidationOptions {
   forbidNonWhitelisted?: boolean;
 }
 
-/** What `CqrsOutboxModule.forRoot` takes, beside `store` and `isGlobal`. */
+/** What `CqrsOutboxModule.forRoot` takes, beside `store`, `consume` and `isGlobal`. */
 export interface CqrsOutboxOptions extends EnhancerOptions {
   /** The name of this application in the messages it publishes: CloudEvents' `source`. */
   source: string;
