@@ -14,7 +14,14 @@ import {
   type MessageContext,
 } from '@cqrs-outbox/core';
 import { Controller } from '@nestjs/common';
-import { Ctx, EventPattern, KafkaContext, KafkaRetriableException, Payload, type MicroserviceOptions } from '@nestjs/microservices';
+import {
+  Ctx,
+  EventPattern,
+  KafkaContext,
+  KafkaRetriableException,
+  Payload,
+  type MicroserviceOptions,
+} from '@nestjs/microservices';
 import { IsInt } from 'class-validator';
 import { describeWith } from '../services/describe-with.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';

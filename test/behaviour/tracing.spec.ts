@@ -300,6 +300,42 @@ describe('tracing', () => {
     expect(active).toEqual([undefined, undefined]);
   });
 
+  it('changes nothing of the work when the SDK throws, wherever that is', async () => {
+    recorded();
+    const [failing, handled] = [{ in: '' }, [] as string[]];
+    const failIn = (step: string): void => {
+      if (failing.in === step) throw new Error('the SDK is broken');
+    };
+    const real = trace.getTracer('real');
+    trace.disable();
+    trace.setGlobalTracerProvider({
+      getTracer: () => {
+        failIn('getTracer');
+        return {
+          startActiveSpan: real.startActiveSpan.bind(real),
+          startSpan: (...args) => {
+            failIn('startSpan');
+            const span = real.startSpan(...args);
+            const end = span.end.bind(span);
+            span.end = (time) => {
+              end(time);
+              failIn('end');
+            };
+            return span;
+          },
+        };
+      },
+    });
+    await start();
+    for (failing.in of ['nothing', 'getTracer', 'startSpan', 'end']) {
+      await test.app.get(RequestMediator).send(Leave.of({ fails: false }));
+      expect(await test.app.get(OutboxRelay).runOnce()).toMatchObject({ default: { published: 1 } });
+      await consume({ traceparent: TRACEPARENT });
+      handled.push(failing.in);
+    }
+    expect(handled).toHaveLength(4);
+  });
+
   it('has one creation for an event with two destinations, and a sending for each', async () => {
     recorded();
     await start({ transport: { default: new RecordingTransport(), audit: new RecordingTransport() } });

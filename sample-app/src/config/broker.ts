@@ -21,8 +21,14 @@ export function kafkaBroker(brokers: string[], groupId: string): Broker {
   const consumer = { groupId, retry, sessionTimeout: 10_000, maxWaitTimeInMs: 1_000 };
   return {
     transport: { transport: Transport.KAFKA, options: { client } },
-    // From the beginning, so that a new service builds its read model from what the topic still has.
-    server: new ServerKafka({ client, consumer, subscribe: { fromBeginning: true } }),
+    server: new ServerKafka({
+      client,
+      consumer,
+      // From the beginning, so that a new service builds its read model from what the topic still has.
+      subscribe: { fromBeginning: true },
+      // The bytes as they are, which may be compressed.
+      parser: { keepBinary: true },
+    }),
   };
 }
 

@@ -17,7 +17,7 @@ export interface SendOptions {
    * so on; 1 to 64 characters without white space, such as the id of the HTTP request.
    * @defaultValue the correlation in which the request is sent; outside of one, each event begins its own
    */
-  correlationId?: string;
+  correlationId?: string | undefined;
 }
 
 /** Sends commands and queries to their handlers. */
