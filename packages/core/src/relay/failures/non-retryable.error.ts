@@ -1,8 +1,8 @@
 import { EventHandlingError } from '../../cqrs-outbox.error.js';
 
 /**
- * Says that another try can't help. Thrown by a transport, or by a handler behind the in-memory transport, or given as
- * the `error` of a refused {@link PublishResult}: the entry becomes a dead letter at once.
+ * Says that another try can't help. Thrown by a transport, or by an event handler, or given as the `error` of a refused
+ * {@link PublishResult}: the entry, or the received message, becomes a dead letter at once.
  */
 export class NonRetryableError extends Error {
   constructor(message: string, options?: ErrorOptions) {
