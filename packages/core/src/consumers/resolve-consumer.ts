@@ -34,7 +34,9 @@ export function resolveConsumer(
   if (!isNewerVersionPolicy(consumer.newerVersion))
     faults.push("consumer.newerVersion must be 'reject', 'accept' or 'ignore'");
   const serializers = Array.isArray(consumer.serializers) ? consumer.serializers : [];
-  const decompressors = [...(Array.isArray(consumer.decompressors) ? consumer.decompressors : [])];
+  const decompressors: readonly unknown[] = Array.isArray(consumer.decompressors)
+    ? consumer.decompressors
+    : [];
   return {
     ...consumer,
     serializers,

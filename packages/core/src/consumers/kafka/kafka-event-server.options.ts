@@ -7,7 +7,10 @@ type NestKafkaOptions = NonNullable<KafkaOptions['options']>;
 const DEFAULT_MAX_CONCURRENCY = 8;
 const MAX_CONCURRENCY = 1_000;
 
-/** What `new KafkaEventServer` takes: Nest's options of a Kafka server that are about receiving events, and one more. */
+/**
+ * What `new KafkaEventServer` takes: Nest's options of a Kafka server that are about receiving events, and one more.
+ * `parser.keepBinary` is true unless given: payloads come as the bytes that were sent.
+ */
 export interface KafkaEventServerOptions extends Pick<
   NestKafkaOptions,
   'postfixId' | 'client' | 'subscribe' | 'deserializer' | 'parser'
@@ -53,7 +56,12 @@ export function resolveServerOptions(given: KafkaEventServerOptions): ResolvedKa
   ];
   if (!given.consumer?.groupId) faults.push('KafkaEventServer: consumer.groupId: give the name of the group');
   if (faults.length > 0) throw new ConfigurationError(faults);
-  return { ...given, maxConcurrency: maxConcurrency as number };
+  return {
+    ...given,
+    // The bytes that were sent: text made of them could not be read as what it was.
+    parser: { keepBinary: true, ...given.parser },
+    maxConcurrency: maxConcurrency as number,
+  };
 }
 
 function countFault(name: string, value: unknown): string[] {
