@@ -154,9 +154,19 @@ for (const { name, needs } of DATABASES) {
     });
 
     it('has the effect happen once for deliveries at the same time', async () => {
-      const context = memory(JSON.stringify(payload));
-      await Promise.all(Array.from({ length: 5 }, () => consumer.consume(payload, context)));
+      const given = headers();
+      const deliver = () => consumer.consume(payload, memory(JSON.stringify(payload), given));
+      await Promise.all(Array.from({ length: 5 }, deliver));
       expect([await count('parcels'), await count('sibling')]).toEqual([1, 1]);
+    });
+
+    it('handles one delivery once that two controllers hand over, and acknowledges it once', async () => {
+      const acknowledged: unknown[] = [];
+      const message = { content: Buffer.from(''), fields: {}, properties: { headers: headers() } };
+      const context = new RmqContext([message, { ack: (acked: unknown) => acknowledged.push(acked) }, 'p']);
+      await Promise.all([consumer.consume(payload, context), consumer.consume(payload, context)]);
+      expect(acknowledged).toEqual([message]);
+      expect(consumer.counts).toMatchObject({ received: 1, handled: 1, duplicates: 0 });
     });
 
     it('commits the handlers that succeed, and repeats the one that failed', async () => {

@@ -66,6 +66,16 @@ class SecondOnPlaced extends OnPlaced {
   readonly index = 1;
 }
 
+/** Its handler keeps the transaction from committing. */
+class Refused extends DomainEvent {}
+
+@EventHandler(Refused)
+class Refuse implements HandlesEvent<Refused> {
+  handle(): void {
+    throw new Error('not today');
+  }
+}
+
 /** Handled by nobody. */
 class Unnoticed extends DomainEvent {}
 
@@ -81,7 +91,7 @@ for (const { name, needs } of DATABASES) {
       test = await createTestApp({
         database: name,
         options: { transport: new NullTransport() },
-        providers: [DoHandler, Script, FirstOnPlaced, SecondOnPlaced],
+        providers: [DoHandler, Script, FirstOnPlaced, SecondOnPlaced, Refuse],
       });
       ({ orm } = test);
       outbox = test.app.get(Outbox);
@@ -198,6 +208,21 @@ for (const { name, needs } of DATABASES) {
       await em.commit();
       expect(log).toEqual(['placed false', 'resolved', 'placed false']);
       expect(script.failures).toEqual([]);
+    });
+
+    it('do not run for a transaction begun by hand whose commit fails, which can be rolled back then', async () => {
+      script.steps = [noteStatus];
+      const em = orm.em.fork();
+      await em.begin();
+      const order = await em.findOneOrFail(Order, 1);
+      order.place();
+      order['record'](Refused.of());
+      await expect(em.commit()).rejects.toThrow('not today');
+      await em.rollback();
+      expect([log, await statusOf(1)]).toEqual([[], 'new']);
+      // No lock of it is left, and its connection is free again.
+      await RequestContext.create(orm.em, () => orm.em.transactional(place));
+      expect(log).toEqual(['placed false']);
     });
 
     it('run after an implicit transaction of a flush, where handlers before the commit are refused', async () => {

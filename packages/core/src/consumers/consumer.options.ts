@@ -42,7 +42,8 @@ export interface ConsumerOptions {
   handlerTimeoutMs?: number;
   /**
    * Where messages go that were given up: the table `cqrs_inbox_dead_letter`, or a destination, which must then have
-   * acknowledged it before the message itself is. One that the destination refuses goes to the table.
+   * acknowledged it before the message itself is. One that the destination refuses for good, or three times, goes to
+   * the table.
    * @defaultValue 'table'
    */
   deadLetters?: 'table' | DeadLetterDestination;

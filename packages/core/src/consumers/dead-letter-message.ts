@@ -1,4 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
+import { encodingOf } from '../messages/compression/compression.js';
 import { WIRE_HEADERS, type Message } from '../messages/message.js';
 import { userHeaders } from './received-message.js';
 import type { RejectedMessage } from './rejected-message.js';
@@ -29,7 +30,7 @@ export function toDeadLetterMessage(rejected: RejectedMessage, topic: string): M
   const occurredAt = new Date(headers[WIRE_HEADERS.occurredAt] ?? Number.NaN);
   const declaredType = headers[WIRE_HEADERS.contentType] ?? JSON_TYPE;
   // Transports with an envelope of JSON put the payload into it as it is.
-  const contentEncoding = headers[WIRE_HEADERS.contentEncoding];
+  const contentEncoding = encodingOf(headers[WIRE_HEADERS.contentEncoding]);
   const isAsDeclared = declaredType !== JSON_TYPE || contentEncoding !== undefined || isJson(payload);
   const contentType = isAsDeclared ? declaredType : BINARY_TYPE;
   return {
@@ -46,6 +47,7 @@ export function toDeadLetterMessage(rejected: RejectedMessage, topic: string): M
     contentEncoding,
     headers: {
       ...userHeaders(headers),
+      ...traceOf(headers),
       [DEAD_LETTER_HEADERS.reason]: headerText(reason),
       [DEAD_LETTER_HEADERS.attempts]: String(attempts),
       [DEAD_LETTER_HEADERS.coordinates]: headerText(coordinates),
@@ -53,6 +55,14 @@ export function toDeadLetterMessage(rejected: RejectedMessage, topic: string): M
     },
     payload,
   };
+}
+
+/** So that whoever handles the dead letter goes on with the trace. */
+function traceOf(headers: Readonly<Record<string, string>>): Record<string, string> {
+  const names = [WIRE_HEADERS.traceParent, WIRE_HEADERS.traceState];
+  return Object.fromEntries(
+    names.flatMap((name) => (headers[name] === undefined ? [] : [[name, headers[name]]])),
+  );
 }
 
 /** One line: some brokers and tools take no other headers. */

@@ -4,7 +4,7 @@ import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.j
 import type { PublishResult } from '../transports/transport.js';
 import { Transports } from '../transports/transports.js';
 import type { DeadLetterDestination } from './consumer.options.js';
-import { toDeadLetterMessage } from './dead-letter-message.js';
+import { DEAD_LETTER_HEADERS, toDeadLetterMessage } from './dead-letter-message.js';
 import { InboxStore } from './inbox-store.js';
 import type { RejectedMessage } from './rejected-message.js';
 
@@ -32,7 +32,9 @@ export class DeadLetterRoute {
    */
   async store(rejected: RejectedMessage, failures: number): Promise<string> {
     const { deadLetters } = this.options.consumer;
-    if (deadLetters === TABLE) return this.storeInTable(rejected);
+    // One that comes back, to a service that consumes its own dead letters, would go round for ever.
+    const cameBack = DEAD_LETTER_HEADERS.reason in rejected.headers;
+    if (deadLetters === TABLE || cameBack) return this.storeInTable(rejected);
     const { status, error, permanent } = await this.publish(rejected, deadLetters);
     const { destination } = deadLetters;
     if (status === 'published') return destination;

@@ -13,10 +13,12 @@ import { MessagesInHand } from './messages-in-hand.js';
 import { Readiness } from './readiness.js';
 import { describeMessage, receive, type ReceivedMessage } from './received-message.js';
 
-/** Receives messages in a Nest controller and hands their events to the handlers. */
+/** Receives messages in a Nest controller, which `forRoot({ consume })` can make, and hands their events to the handlers. */
 @Injectable()
 export class EventConsumer implements OnModuleDestroy {
   readonly #logger = new Logger(EventConsumer.name);
+  /** By the context of the message: two controllers of one topic get the same, which is acknowledged once. */
+  readonly #handling = new WeakMap<object, Promise<void>>();
   readonly #inHand = new MessagesInHand(monotonicClock);
 
   constructor(
@@ -38,12 +40,14 @@ export class EventConsumer implements OnModuleDestroy {
    * - A handler fails: tried again after a backoff, up to `consumer.maxAttempts`; handlers that have committed are
    *   skipped then. The message holds its place meanwhile. After that, and at once for a {@link NonRetryableError}, it
    *   becomes a dead letter (`consumer.deadLetters`) and is acknowledged.
-   * - The database is away: tried again for as long as it takes, and nothing is counted.
+   * - A handler does not settle within `consumer.handlerTimeoutMs`: its transaction is rolled back, and it has failed.
+   * - The database is away, or Nest's Kafka server has made text of bytes (`PAYLOAD_BYTES_LOST`): tried again for as long as
+   *   it takes, and nothing is counted.
    * - No class has the event's name, or its version is newer and the policy `newerVersion` ignores that: acknowledged with
    *   a warning.
    * - No message of ours, an unreadable or invalid payload, a version without an upcaster, a newer one unless the policy
    *   accepts or ignores it, a content type or encoding that is unknown, too many headers: a dead letter at once.
-   * - The application ends, or the broker takes the message away: it is left to the broker, which delivers it again.
+   * - The application ends, the broker takes the message away, or RabbitMQ's was held for 15 minutes: it is left to the broker, which delivers it again.
    *   On Kafka this rejects with `KafkaRetriableException`, so that the offset stays. On Redis, NATS, TCP and MQTT no
    *   broker has it any more, and it is lost: these are weaker.
    * - On the in-memory transport a failure rejects with its error at once: the relay tries again, up to its own
@@ -56,7 +60,16 @@ export class EventConsumer implements OnModuleDestroy {
    * @param payload what `@Payload()` gives
    * @param context what `@Ctx()` gives
    */
-  async consume(payload: unknown, context: unknown): Promise<void> {
+  consume(payload: unknown, context: unknown): Promise<void> {
+    if (typeof context !== 'object' || context === null) return this.handle(payload, context);
+    const running = this.#handling.get(context);
+    if (running) return running;
+    const handling = this.handle(payload, context).finally(() => this.#handling.delete(context));
+    this.#handling.set(context, handling);
+    return handling;
+  }
+
+  private async handle(payload: unknown, context: unknown): Promise<void> {
     await this.readiness.wait();
     const message = receive(payload, context);
     this.telemetry.received(message);

@@ -43,7 +43,7 @@ export class HandlerLimit {
     try {
       return await Promise.race([transact(), isOver]);
     } finally {
-      for (const timer of this.#timers) clearTimeout(timer);
+      this.stop();
     }
   }
 
@@ -66,6 +66,11 @@ export class HandlerLimit {
     } finally {
       if (onAbort) signal.removeEventListener('abort', onAbort);
     }
+  }
+
+  /** What is committed has not failed, whatever runs after it. */
+  stop(): void {
+    for (const timer of this.#timers) clearTimeout(timer);
   }
 
   private onSettled(): void {

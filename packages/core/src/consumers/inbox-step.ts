@@ -36,7 +36,7 @@ export class InboxStep {
           await this.inbox.record(messageId, handler);
           return limit.run(proceed);
         },
-        { signal: limit.signal },
+        { signal: limit.signal, onCommitted: () => limit.stop() },
       );
     try {
       const result = await limit.watch(transact);

@@ -169,7 +169,7 @@ function rejected(why: string, cause?: unknown): CqrsOutboxError {
 function bytesLost(): CqrsOutboxError {
   return new CqrsOutboxError(
     'PAYLOAD_BYTES_LOST',
-    "Nest's Kafka server has made text of a payload that is none: set parser: { keepBinary: true } in its options, and the " +
-      'message will be read when it is delivered again',
+    "Nest's Kafka server has made text of a payload that is none: set parser: { keepBinary: true } in its options and " +
+      'start again; the message waits until then',
   );
 }

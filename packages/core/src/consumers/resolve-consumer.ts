@@ -4,6 +4,7 @@ import { Compressor } from '../messages/compression/compressor.js';
 import { serializerFaults } from '../messages/serializers.js';
 import { isNewerVersionPolicy } from '../messages/versions.js';
 import { integerFault, isRecord, sectionFaults, unknownKeys, withoutUndefined } from '../option-faults.js';
+import { InMemoryTransport } from '../transports/in-memory.transport.js';
 import { MAX_TIMER_MS } from '../relay/relay-clock.js';
 import { CONSUMER_DEFAULTS, type ResolvedConsumerOptions } from './consumer.options.js';
 
@@ -67,6 +68,8 @@ function deadLettersFaults(given: unknown, transports: ReadonlyMap<string, Trans
     const known = [...transports.keys()].join(', ');
     faults.push(`${option}.destination is ${String(destination)}, but transport names ${known}`);
   }
+  if (transports.get(String(destination)) instanceof InMemoryTransport)
+    faults.push(`${option}.destination is an InMemoryTransport, which keeps nothing: use 'table'`);
   const isTopic = typeof topic === 'string' && topic.trim() !== '' && topic.length <= MAX_TOPIC_LENGTH;
   if (topic !== undefined && !isTopic)
     faults.push(`${option}.topic must be a text of 1 to ${MAX_TOPIC_LENGTH} characters`);

@@ -13,7 +13,8 @@ export interface RequestHandler<T extends Request> {
  * A class that handles an event.
  *
  * For an event from a broker, `handle` runs in a transaction of its own, together with the inbox row that makes its
- * effect happen once. For a domain event it runs in the transaction that recorded the event, or, with the phase
+ * effect happen once. It has `consumer.handlerTimeoutMs` for that; a failure is tried again, unless it is a
+ * {@link NonRetryableError}. For a domain event it runs in the transaction that recorded the event, or, with the phase
  * `after-commit`, when that has committed: in no transaction then, so that what it changes needs a flush, and what it
  * appends a command or a transaction of its own.
  */

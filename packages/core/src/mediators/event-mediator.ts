@@ -10,6 +10,7 @@ import { DomainEvent, type EventClass } from '../messages/event.js';
 import { eventDeclarationOf } from '../messages/integration-event.decorator.js';
 import type { MessageContext } from '../messages/message-context.js';
 import { Tracing } from '../tracing/tracing.js';
+import { checkDomainEventLimits } from '../unit-of-work/domain-event-limits.js';
 import { ExecutionScope, type Scope } from '../unit-of-work/execution-scope.js';
 import { RecordedEvent } from '../unit-of-work/recorded-event.js';
 import { UnitOfWork } from '../unit-of-work/unit-of-work.js';
@@ -101,8 +102,12 @@ export class EventMediator {
     if (!this.hasHandlers(event, 'after-commit')) return;
     const recorded = new RecordedEvent(event, this.scope.current.cause, 'after-commit');
     const pending = this.unitOfWork.current();
-    if (pending) pending.addDomainEvent(recorded);
-    else await this.handleAfterCommit(recorded, (work) => this.unitOfWork.runInContext(work));
+    if (pending) {
+      pending.addDomainEvent(recorded);
+      return;
+    }
+    checkDomainEventLimits(recorded, 0);
+    await this.handleAfterCommit(recorded, (work) => this.unitOfWork.runInContext(work));
   }
 
   private async handleMessage(

@@ -55,6 +55,8 @@ export interface TransactionOptions {
    * are refused, with the signal's reason. `work` is still what ends it.
    */
   readonly signal?: AbortSignal;
+  /** Called after COMMIT of the outermost transaction, before its after-commit handlers run; it does not throw. */
+  readonly onCommitted?: () => void;
 }
 
 /**

@@ -1,9 +1,17 @@
 import type { EntityManager } from '@mikro-orm/core';
 
+/** Work goes on that was given up: its transaction is rolled back, and it gets no other. */
+export class EndedTransactionError extends Error {
+  constructor() {
+    super('Its transaction has been rolled back: this was done too late, and has no effect.');
+    this.name = EndedTransactionError.name;
+  }
+}
+
 /** In place of a transaction that is being rolled back: whatever uses it fails. */
 export const ENDED_TRANSACTION: object = new Proxy(Object.freeze({}), {
   get() {
-    throw new Error('Its transaction has been rolled back: this was done too late, and has no effect.');
+    throw new EndedTransactionError();
   },
 });
 

@@ -12,7 +12,7 @@ import {
   type MikroORM,
 } from '@mikro-orm/core';
 import type { OutboxConnection } from '../store/outbox-connection.js';
-import { endWith, ENDED_TRANSACTION } from './ended-transaction.js';
+import { endWith, ENDED_TRANSACTION, EndedTransactionError } from './ended-transaction.js';
 import { OutboxSubscriber } from './outbox.subscriber.js';
 import { TransactionLedger } from './transaction-ledger.js';
 
@@ -38,6 +38,9 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
 
   runInContext<T>(work: () => Promise<T>): Promise<T> {
     const { em } = this.orm;
+    const ended = TransactionContext.getEntityManager(em.name)?.getTransactionContext<object>();
+    // Or what a handler does that was given up would commit in a transaction of its own, and again at the next try.
+    if (ended === ENDED_TRANSACTION) return Promise.reject(new EndedTransactionError());
     // The context of a transaction, which may be over, comes before that of a request.
     const hasTransactionContext = TransactionContext.getEntityManager(em.name) !== undefined;
     if (!hasTransactionContext && !em.isInTransaction())
@@ -51,13 +54,14 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
    * MySQL and PostgreSQL cancel the statement in flight when the signal says so, or the rollback would wait for its end;
    * SQLite can't.
    */
-  runInTransaction<T>(work: () => Promise<T>, { signal }: TransactionOptions = {}): Promise<T> {
+  runInTransaction<T>(work: () => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+    const { signal } = options;
     const isCancellable = signal !== undefined && this.connection.dialect !== 'sqlite';
     const cancelling = isCancellable ? ({ inflightQueryAbortStrategy: 'cancel query' } as const) : {};
     return this.orm.em.transactional(
       (em) => {
         const transaction = em.getTransactionContext<object>();
-        if (transaction && signal) this.#ledger.setSignal(transaction, signal);
+        if (transaction) this.#ledger.setOwn(transaction, options);
         return endWith(em, work);
       },
       { clear: true, signal, ...cancelling },

@@ -1,11 +1,11 @@
-import { PendingEvents, type OutboxEntry } from '@cqrs-outbox/core';
+import { PendingEvents, type OutboxEntry, type TransactionOptions } from '@cqrs-outbox/core';
 
 /** What belongs to each open transaction and savepoint, by the driver's transaction object. It forgets by itself. */
 export class TransactionLedger {
   readonly #pending = new WeakMap<object, PendingEvents>();
   readonly #inserted = new WeakMap<object, readonly OutboxEntry[]>();
 
-  readonly #signals = new WeakMap<object, AbortSignal>();
+  readonly #own = new WeakMap<object, TransactionOptions>();
 
   pendingOf(transaction: object): PendingEvents {
     let pending = this.#pending.get(transaction);
@@ -28,12 +28,13 @@ export class TransactionLedger {
     return this.#inserted.get(transaction) ?? [];
   }
 
-  /** Says by what the transaction is told to end before its time. */
-  setSignal(transaction: object, signal: AbortSignal): void {
-    this.#signals.set(transaction, signal);
+  /** Says that the unit of work has opened the transaction, and how it is to run. */
+  setOwn(transaction: object, options: TransactionOptions): void {
+    this.#own.set(transaction, options);
   }
 
-  signalOf(transaction: object): AbortSignal | undefined {
-    return this.#signals.get(transaction);
+  /** Undefined for a transaction that user code has opened, and ends by itself. */
+  ownOptionsOf(transaction: object): TransactionOptions | undefined {
+    return this.#own.get(transaction);
   }
 }

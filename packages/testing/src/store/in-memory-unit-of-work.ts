@@ -5,6 +5,7 @@ import {
   type CommittingTransaction,
   type PendingEvents,
   type TransactionHooks,
+  type TransactionOptions,
 } from '@cqrs-outbox/core';
 import type { InMemoryDatabase } from './in-memory-database.js';
 import { InMemoryTransaction } from './in-memory-transaction.js';
@@ -44,9 +45,11 @@ export class InMemoryUnitOfWork extends UnitOfWork {
     return this.#storage.run({ transaction: this.transaction, aggregates: new Set() }, work);
   }
 
-  async runInTransaction<T>(work: () => Promise<T>): Promise<T> {
+  async runInTransaction<T>(work: () => Promise<T>, { onCommitted }: TransactionOptions = {}): Promise<T> {
     const { transaction } = this;
-    return transaction ? this.runSavepoint(transaction, new Set(), work) : this.runOutermost(work);
+    return transaction
+      ? this.runSavepoint(transaction, new Set(), work)
+      : this.runOutermost(work, onCommitted);
   }
 
   /**
@@ -95,7 +98,7 @@ export class InMemoryUnitOfWork extends UnitOfWork {
     return transaction?.isOpen ? transaction : undefined;
   }
 
-  private async runOutermost<T>(work: () => Promise<T>): Promise<T> {
+  private async runOutermost<T>(work: () => Promise<T>, onCommitted?: () => void): Promise<T> {
     const context: OpenContext = { transaction: new InMemoryTransaction(), aggregates: new Set() };
     const { transaction } = context;
     return this.#storage.run(context, async () => {
@@ -106,6 +109,7 @@ export class InMemoryUnitOfWork extends UnitOfWork {
       });
       this.database.insert(transaction.inserted);
       transaction.commit();
+      onCommitted?.();
       await this.#hooks?.afterCommit({
         pending: transaction.pending,
         inserted: transaction.inserted,

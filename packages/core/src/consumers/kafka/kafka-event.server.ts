@@ -24,6 +24,8 @@ const SESSION_TIMEOUT_MS = 30_000;
 const HEARTBEAT_INTERVAL_MS = 3_000;
 /** kafkajs's own default, which it forgets when other options of `retry` are given. */
 const RETRIES = 5;
+/** How long handlers that still run may take at the end: `EventConsumer` has waited for them before. */
+const BATCHES_LIMIT_MS = 10_000;
 /** How long leaving the group may take at the end, beside the wait for the broker. */
 const LEAVE_LIMIT_MS = 10_000;
 
@@ -75,16 +77,12 @@ export class KafkaEventServer extends ServerKafka {
     callback();
   }
 
-  /** Waits for the handlers that run, commits what they have handled, and leaves the group. */
+  /** Waits for the handlers that run, though not for ever, commits what they have handled, and leaves the group. */
   override async close(): Promise<void> {
     this.#closing.abort();
-    await Promise.allSettled(this.#batches);
+    await this.#within(BATCHES_LIMIT_MS, Promise.allSettled(this.#batches), 'Ending the batches in hand');
     const limitMs = LEAVE_LIMIT_MS + (this.#settings.consumer?.maxWaitTimeInMs ?? MAX_WAIT_TIME_MS);
-    try {
-      await withTimeLimit(this.#consuming ?? Promise.resolve(), limitMs, 'Leaving the consumer group');
-    } catch (error) {
-      this.logger.warn(messageOf(error));
-    }
+    await this.#within(limitMs, this.#consuming ?? Promise.resolve(), 'Leaving the consumer group');
     this.#consuming = undefined;
     this.consumer = null;
     this.client = null;
@@ -110,6 +108,14 @@ export class KafkaEventServer extends ServerKafka {
       const hooked = async (): Promise<void> => this.runWithProcessingHooks(context, handle);
       hooked().catch(reject);
     });
+  }
+
+  async #within(limitMs: number, work: Promise<unknown>, what: string): Promise<void> {
+    try {
+      await withTimeLimit(work, limitMs, what);
+    } catch (error) {
+      this.logger.warn(messageOf(error));
+    }
   }
 
   async #start(): Promise<void> {
