@@ -1,7 +1,9 @@
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { ConfigurationError, KafkaEventServer } from '@cqrs-outbox/core';
+import { KafkaContext } from '@nestjs/microservices';
 import type { ConsumerHeartbeatEvent } from 'kafkajs';
+import { EMPTY } from 'rxjs';
 import { describeWith, serviceUrl } from '../services/describe-with.ts';
 import * as kafka from '../services/kafka.ts';
 import { createRunDirectory, type RunDirectory } from '../services/run-directory.ts';
@@ -309,6 +311,38 @@ describe('the options of KafkaEventServer', () => {
     server.addHandler('topic', async () => undefined as never, true);
     expect(String(await listen(server))).toMatch(/heartbeatInterval/);
     await server.close();
+  });
+});
+
+describe('an event that KafkaEventServer handles', () => {
+  const server = new KafkaEventServer({ consumer: { groupId: 'g' } });
+  let ended = 0;
+  server.setOnProcessingEndHook(() => {
+    ended++;
+  });
+  const handle = (pattern: string) =>
+    server.handleEvent(pattern, { pattern, data: null }, new KafkaContext([] as never));
+
+  it('is not done before its handler, also when a processing hook does not hand on what that returns', async () => {
+    server.setOnProcessingStartHook((_transport, _context, done) => void setImmediate(() => void done()));
+    const held = gate();
+    let isDone = false;
+    server.addHandler('held', () => held.passed as never, true);
+    const handling = handle('held').then(() => (isDone = true));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(isDone).toBe(false);
+    held.open();
+    await handling;
+    server.addHandler('failing', () => Promise.reject(new Error('no')), true);
+    await expect(handle('failing')).rejects.toThrow('no');
+    const throwing = (): never => {
+      throw new Error('at once');
+    };
+    server.addHandler('throwing', throwing, true);
+    await expect(handle('throwing')).rejects.toThrow('at once');
+    server.addHandler('empty', async () => EMPTY, true);
+    await expect(handle('empty')).resolves.toBeUndefined();
+    expect(ended).toBe(4);
   });
 });
 

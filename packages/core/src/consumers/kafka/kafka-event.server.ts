@@ -100,7 +100,7 @@ export class KafkaEventServer extends ServerKafka {
     }
     await new Promise<void>((resolve, reject) => {
       const handle = async (runEndHook: () => void): Promise<void> => {
-        const handling = settle(handler(packet.data, context)).finally(runEndHook);
+        const handling = settle(async () => handler(packet.data, context)).finally(runEndHook);
         resolve(handling);
         // A hook that ignores what `done` returns must not leave a rejection to nobody.
         await handling.catch(() => undefined);
@@ -179,13 +179,15 @@ export class KafkaEventServer extends ServerKafka {
     });
     crashed.catch(() => undefined);
     consumer.on(consumer.events.GROUP_JOIN, succeeded);
+    const ended = new AbortController();
     try {
       await consumer.connect();
       await consumer.subscribe({ ...this.#settings.subscribe, topics: [...topics] });
       // Not cut short at the end: a consumer that is closed while it joins would join all the same.
       await consumer.run(this.#runConfig(closing));
-      if (!closing.aborted) await Promise.race([crashed, once(closing, 'abort')]);
+      if (!closing.aborted) await Promise.race([crashed, once(closing, 'abort', { signal: ended.signal })]);
     } finally {
+      ended.abort();
       await consumer.disconnect();
     }
   }
@@ -241,7 +243,7 @@ export class KafkaEventServer extends ServerKafka {
 }
 
 /** Waits for a handler, and for the end of the stream that it may answer with. */
-async function settle(answer: Promise<unknown>): Promise<void> {
-  const result = await answer;
+async function settle(handle: () => Promise<unknown>): Promise<void> {
+  const result = await handle();
   if (isObservable(result)) await lastValueFrom(result, { defaultValue: undefined });
 }
