@@ -11,7 +11,14 @@ import {
 } from '@nestjs/microservices';
 import { Test } from '@nestjs/testing';
 import { Kafka, logLevel, type Admin, type Message, type Producer } from 'kafkajs';
+import { createTopics } from './create-topics.ts';
 import { silentLogger } from './silent-logger.ts';
+
+/** Payloads come as bytes from `KafkaEventServer`, and parsed from Nest's server. */
+function stepOf(payload: unknown): number {
+  const value: unknown = Buffer.isBuffer(payload) ? JSON.parse(payload.toString()) : payload;
+  return (value as { step: number } | null)?.step ?? -1;
+}
 
 /** What a controller of the scene was called with. */
 export interface KafkaCall {
@@ -42,7 +49,7 @@ export class KafkaProbe {
     const { key, offset } = context.getMessage();
     const call: KafkaCall = {
       key: key ? String(key) : null,
-      step: (payload as { step: number } | null)?.step ?? -1,
+      step: stepOf(payload),
       partition: context.getPartition(),
       offset: Number(offset),
       payload,
@@ -79,7 +86,7 @@ export class KafkaScene {
 
   async open(numPartitions: number): Promise<void> {
     await this.#admin.connect();
-    await this.#admin.createTopics({ topics: [{ topic: this.topic, numPartitions }], waitForLeaders: true });
+    await createTopics(this.#admin, { topic: this.topic, numPartitions });
     await this.#producer.connect();
   }
 
