@@ -45,6 +45,12 @@ describe('dead letters of a consumer, at a destination', () => {
   beforeEach(() => open({ destination: 'letters' }));
   afterEach(() => test.close());
 
+  it('go to the table when they come back, and not round for ever', async () => {
+    await test.consumer.consume(PAYLOAD, onKafka(crateHeaders({ 'x-dead-letter-reason': 'it was so' })));
+    expect(letterbox.received).toEqual([]);
+    expect(await test.letters()).toHaveLength(1);
+  });
+
   it('are the message itself, with reason, attempts and where it was', async () => {
     const headers = crateHeaders({
       tenant: 'acme',

@@ -1,6 +1,7 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
-import { EventHandler, Outbox, type HandlesEvent } from '@cqrs-outbox/core';
-import type { EntityManager } from '@mikro-orm/core';
+import { DomainEvent, EventHandler, Outbox, type HandlesEvent } from '@cqrs-outbox/core';
+import { EntityManager } from '@mikro-orm/core';
 import type { SqlEntityManager } from '@mikro-orm/sql';
 import { describeWith } from '../services/describe-with.ts';
 import { DATABASES } from '../support/database.ts';
@@ -26,13 +27,26 @@ class HangsAtCommit implements HandlesEvent<OrderPlaced> {
   }
 }
 
+class CrateSealed extends DomainEvent {}
+
+/** Takes longer than the handler that has committed may. */
+@EventHandler(CrateSealed, { phase: 'after-commit' })
+class SealsSlowly implements HandlesEvent<CrateSealed> {
+  constructor(private readonly em: EntityManager) {}
+
+  async handle(): Promise<void> {
+    await delay(500);
+    await this.em.insertMany(Tally, [{ name: 'sealed', count: 1 }]);
+  }
+}
+
 for (const { name, needs } of DATABASES) {
   describeWith(needs, `a handler that takes too long, on ${name}`, () => {
     let test: CrateApp;
 
     beforeEach(async () => {
       const consumer = { maxAttempts: 2, minBackoffMs: 1, maxBackoffMs: 1, handlerTimeoutMs: 300 };
-      test = await createCrateApp({ database: name }, { consumer }, [HangsAtCommit]);
+      test = await createCrateApp({ database: name }, { consumer }, [HangsAtCommit, SealsSlowly]);
     });
     afterEach(() => test.close());
 
@@ -50,6 +64,13 @@ for (const { name, needs } of DATABASES) {
       expect(letter?.['reason']).toMatch(/CountCrates, for message \S+, took over 300 ms/);
       await test.consumer.consume(PAYLOAD, onKafka());
       expect([await test.crates(), await rows('cqrs_inbox')]).toEqual([1, 1]);
+    });
+
+    it('is not one whose handlers after the commit take long: it has committed', async () => {
+      test.behaviour.onCall = async () => test.app.get(Outbox).append(CrateSealed.of());
+      await test.consumer.consume(PAYLOAD, onKafka());
+      expect(test.consumer.counts).toMatchObject({ handled: 1, failedAttempts: 0, deadLettered: 0 });
+      expect(await test.orm.em.fork().count(Tally, { name: 'sealed' })).toBe(1);
     });
 
     it('and is done at the second try takes effect once', async () => {

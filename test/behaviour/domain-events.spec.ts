@@ -321,6 +321,22 @@ describe('domain events', () => {
       expect(await entries()).toBe(100);
     });
 
+    it('of handlers that send events by hand, without a transaction, end too', async () => {
+      const errors: string[] = [];
+      const mediator = (): EventMediator => get<EventMediator>(EventMediator);
+      await start(
+        handler(Placed, after, async () => {
+          log.push('placed');
+          await mediator()
+            .send(place())
+            .catch((error: unknown) => void errors.push(String(error)));
+        }),
+      );
+      await mediator().send(place());
+      expect(errors).toEqual([expect.stringContaining('100 times in a row, at last Placed -> Placed:')]);
+      expect(log).toHaveLength(100);
+    });
+
     it('are told from many events of one handler, and from a chain that ends', async () => {
       await start(
         handler(Placed, {}, ({ label }: Partial<Placed>) => {
