@@ -19,6 +19,7 @@ import { Kafka, logLevel } from 'kafkajs';
 import { describeWith, serviceUrl } from '../services/describe-with.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
 import { createBroker, type Broker, type BrokerName } from '../support/brokers.ts';
+import { createTopics } from '../support/create-topics.ts';
 import { eventually } from '../support/eventually.ts';
 import { Tally } from '../support/orders.ts';
 
@@ -59,8 +60,14 @@ function createDomain(topic: string) {
   return { Sent, handled, behaviour, providers: [Count], controllers: [MessagesController] };
 }
 
-for (const brokerName of ['kafka', 'rabbitmq'] as const satisfies BrokerName[]) {
-  describeWith([brokerName], `a consumer on ${brokerName}`, () => {
+const SERVERS = [
+  { server: 'kafka', brokerName: 'kafka' },
+  { server: 'kafka-batches', brokerName: 'kafka' },
+  { server: 'rabbitmq', brokerName: 'rabbitmq' },
+] as const satisfies { server: BrokerName; brokerName: string }[];
+
+for (const { server, brokerName } of SERVERS) {
+  describeWith([brokerName], `a consumer on ${server}`, () => {
     let topic: string;
     let domain: ReturnType<typeof createDomain>;
     let broker: Broker;
@@ -70,7 +77,7 @@ for (const brokerName of ['kafka', 'rabbitmq'] as const satisfies BrokerName[]) 
     beforeEach(async () => {
       topic = `consumer${randomUUID().slice(0, 8)}`;
       domain = createDomain(topic);
-      broker = await createBroker(brokerName, topic);
+      broker = await createBroker(server, topic);
     }, 60_000);
     afterEach(async () => {
       for (const test of tests.splice(0)) await test.close();
@@ -121,6 +128,16 @@ for (const brokerName of ['kafka', 'rabbitmq'] as const satisfies BrokerName[]) 
       expect([failedAttempts, deadLettered]).toEqual([3, 1]);
     }, 90_000);
 
+    it('commits the effects of the others when one of several is given up', async () => {
+      poison();
+      const test = await open(QUICK);
+      await send(test, 1, 2, 3, 4);
+      await eventually(() => expect(domain.handled.toSorted()).toEqual([1, 3, 4]), 30_000);
+      const tally = async () => (await test.orm.em.fork().findOneOrFail(Tally, { name: 'sent' })).count;
+      await eventually(async () => expect(await tally()).toBe(3));
+      await eventually(async () => expect(await setAside(test)).toHaveLength(1));
+    }, 90_000);
+
     it('gives up a poison message, which goes to a topic or queue of dead letters, and its followers go on', async () => {
       poison();
       const letterbox = await openLetterbox(brokerName, topic, letters);
@@ -146,7 +163,7 @@ async function openLetterbox(brokerName: 'kafka' | 'rabbitmq', topic: string, le
     const kafka = new Kafka(client);
     const admin = kafka.admin();
     await admin.connect();
-    await admin.createTopics({ topics: [{ topic: name }], waitForLeaders: true });
+    await createTopics(admin, { topic: name });
     const consumer = kafka.consumer({ groupId: randomUUID() });
     await consumer.subscribe({ topic: name, fromBeginning: true });
     await consumer.run({
