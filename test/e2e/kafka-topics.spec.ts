@@ -9,6 +9,7 @@ import { createRunDirectory, type RunDirectory } from '../services/run-directory
 import type { RunningServer } from '../services/service.ts';
 import { freePort } from '../services/wait.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
+import { createTopics } from '../support/create-topics.ts';
 import { eventually } from '../support/eventually.ts';
 import { OrderPaid } from '../support/orders.ts';
 
@@ -42,11 +43,11 @@ describeWith(['kafka'], 'topics of Kafka', () => {
     const admin = new Kafka({ brokers: [server.url], logLevel: logLevel.NOTHING }).admin();
     await admin.connect();
     const configEntries = [{ name: 'max.message.bytes', value: '10000' }];
-    const topics = [
+    await createTopics(
+      admin,
       { topic: 'orders', numPartitions: 2 },
       { topic: 'small', numPartitions: 2, configEntries },
-    ];
-    await admin.createTopics({ topics, waitForLeaders: true });
+    );
     await admin.disconnect();
     test = await createTestApp({
       database: 'libsql',

@@ -8,6 +8,7 @@ import {
 import { Transport, type KafkaOptions, type MicroserviceOptions } from '@nestjs/microservices';
 import { Kafka, logLevel } from 'kafkajs';
 import { connect } from 'amqplib';
+import { createTopics } from './create-topics.ts';
 import { serviceUrl } from '../services/describe-with.ts';
 import type { ServiceName } from '../services/service.ts';
 
@@ -48,7 +49,7 @@ async function kafka(topic: string): Promise<Broker> {
   const client = { brokers: serviceUrl('kafka').split(','), logLevel: logLevel.NOTHING };
   const admin = new Kafka(client).admin();
   await admin.connect();
-  await admin.createTopics({ topics: [{ topic, numPartitions: 2 }], waitForLeaders: true });
+  await createTopics(admin, { topic, numPartitions: 2 });
   return {
     transport: { transport: Transport.KAFKA, options: { client } },
     server: {

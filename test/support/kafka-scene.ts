@@ -11,6 +11,7 @@ import {
 } from '@nestjs/microservices';
 import { Test } from '@nestjs/testing';
 import { Kafka, logLevel, type Admin, type Message, type Producer } from 'kafkajs';
+import { createTopics } from './create-topics.ts';
 import { silentLogger } from './silent-logger.ts';
 
 /** What a controller of the scene was called with. */
@@ -79,7 +80,7 @@ export class KafkaScene {
 
   async open(numPartitions: number): Promise<void> {
     await this.#admin.connect();
-    await this.#admin.createTopics({ topics: [{ topic: this.topic, numPartitions }], waitForLeaders: true });
+    await createTopics(this.#admin, { topic: this.topic, numPartitions });
     await this.#producer.connect();
   }
 
