@@ -61,7 +61,7 @@ describeWith(['kafka'], 'KafkaEventServer', () => {
     await scene.send(...messages);
     probe.onMessage = () => new Promise((resolve) => setImmediate(resolve));
     await scene.consume(probe, scene.server({ maxConcurrency: 3 }));
-    await eventually(() => expect(probe.handled).toHaveLength(200));
+    await eventually(() => expect(probe.handled.length).toBeGreaterThanOrEqual(200));
     expect(probe.mostRunning).toBe(3);
   }, 60_000);
 
