@@ -160,5 +160,19 @@ for (const { name, needs } of DATABASES) {
       expect(test.consumer.counts).toMatchObject({ handled: 1, failedAttempts: 1 });
       await holder.rollback();
     });
+
+    it('and waits for the inbox row of an instance that has frozen is given up, too', async () => {
+      const frozen = test.orm.em.fork();
+      await frozen.begin();
+      const headers = crateHeaders();
+      await frozen.execute(
+        `insert into cqrs_inbox (message_id, handler, received_at) values ('${headers['ce_id']}', 'CountCrates', 0)`,
+      );
+      const startedAt = performance.now();
+      await test.consumer.consume(PAYLOAD, onKafka(headers));
+      expect(performance.now() - startedAt).toBeLessThan(8_000);
+      expect([test.behaviour.calls, test.consumer.counts.deadLettered]).toEqual([0, 1]);
+      await frozen.rollback();
+    });
   });
 }

@@ -33,7 +33,7 @@ export class InboxStep {
       this.unitOfWork.runInTransaction(
         async () => {
           limit.signal.throwIfAborted();
-          await this.inbox.record(messageId, handler);
+          await this.inbox.record(messageId, handler, limit.signal);
           return limit.run(proceed);
         },
         { signal: limit.signal, onCommitted: () => limit.stop() },

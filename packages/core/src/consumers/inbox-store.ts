@@ -16,9 +16,10 @@ export abstract class InboxStore {
    * Inserts (message id, handler) in the current transaction. While another transaction has inserted the same pair and
    * is still open, this waits for its end.
    *
+   * @param signal when it is aborted, the wait is to end, by an error
    * @throws {@link DuplicateMessageError} when the pair is there already; the transaction must then be rolled back
    */
-  abstract record(messageId: string, handler: string): Promise<void>;
+  abstract record(messageId: string, handler: string, signal?: AbortSignal): Promise<void>;
 
   /** Stores a message in the inbox's dead letters, in a transaction of its own. */
   abstract setAside(message: RejectedMessage): Promise<void>;

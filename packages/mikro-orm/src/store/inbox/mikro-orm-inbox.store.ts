@@ -30,15 +30,18 @@ export class MikroOrmInboxStore extends InboxStore {
     await this.connection.run('select 1');
   }
 
-  async record(messageId: string, handler: string): Promise<void> {
+  async record(messageId: string, handler: string, signal?: AbortSignal): Promise<void> {
     const current = this.orm.em.getTransactionContext<object>();
     if (!current) throw new TypeError('InboxStore.record needs the transaction of the handler.');
     const transaction = this.connection.asTransaction(current);
+    // SQLite can't cancel a statement, and doesn't wait in one either.
+    const isCancellable = signal !== undefined && this.connection.dialect !== 'sqlite';
+    const cancelling = isCancellable ? ({ signal, inflightQueryAbortStrategy: 'cancel query' } as const) : {};
     try {
       await transaction
         .insertInto('cqrs_inbox')
         .values({ message_id: messageId, handler, received_at: this.connection.now })
-        .execute();
+        .execute(cancelling);
     } catch (error) {
       const exception = this.connection.convert(error);
       if (exception instanceof UniqueConstraintViolationException)
