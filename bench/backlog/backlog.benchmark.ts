@@ -2,11 +2,15 @@ import type { Measurement } from '../cli/measurement.ts';
 import { drainInProcesses } from '../drain-process/drain-in-process.ts';
 import { MEGABYTE, third, type DrainReport } from '../drain-process/drain-report.ts';
 import { retained } from '../drain-process/retained.ts';
-import type { BenchContext } from '../servers/bench-context.ts';
+import type { DatabaseContext } from '../servers/bench-context.ts';
+import { MAX_RSS_MB } from '../memory/memory.benchmark.ts';
 import { TENTHS, tenthRates } from './tenth-rates.ts';
 
+/** Of the last tenth to the first. */
+const MIN_RATIO = 0.9;
+
 /** Whether a very large backlog drains as fast at its end as at its start, and in the same memory. */
-export async function measureBacklog(context: BenchContext): Promise<Measurement[]> {
+export async function measureBacklog(context: DatabaseContext): Promise<Measurement[]> {
   const { entries: size } = context;
   const runs = await drainInProcesses(context, size);
   const { name } = context.database;
@@ -29,6 +33,7 @@ function speed(work: string, runs: readonly DrainReport[], database: string): Me
       unit,
       values: rates.map((tenths) => tenths[TENTHS - 1]!),
       floor,
+      target: { kind: 'ratio at least', value: MIN_RATIO },
     },
     {
       work: `${work}, slowest tenth, ${database}`,
@@ -47,5 +52,6 @@ function peak(work: string, runs: readonly DrainReport[], database: string): Mea
     unit: 'MB',
     values: peaks('last'),
     floor: { what: 'backlog, rss max: the first third of the same run', values: peaks('first') },
+    target: { kind: 'under', value: MAX_RSS_MB },
   };
 }

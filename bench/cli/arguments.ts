@@ -1,35 +1,37 @@
 import { parseArgs } from 'node:util';
 import { DATABASE_NAMES, type DatabaseName } from '../servers/outbox-database.ts';
+import { BENCHMARKS } from './benchmarks.ts';
+import type { Benchmark } from './benchmark.ts';
 
-export const BENCHMARK_NAMES = ['drain', 'latency', 'memory', 'strict-order', 'relays', 'backlog'] as const;
-export type BenchmarkName = (typeof BENCHMARK_NAMES)[number];
-
-/** The others take minutes for each run, and only run when they are named. */
-const DEFAULT_NAMES: readonly BenchmarkName[] = ['drain', 'latency', 'memory', 'strict-order'];
+const NAMES = BENCHMARKS.map(({ name }) => name);
+const DEFAULT_NAMES = BENCHMARKS.filter(({ isLong }) => !isLong).map(({ name }) => name);
 
 /** The tenth of a backlog must have several batches, or there is nothing to compare. */
 const MIN_ENTRIES = 50_000;
 
 export const HELP = `npm run bench -- [options]
 
-  --only NAMES        by comma, of ${BENCHMARK_NAMES.join(', ')};
+  --only NAMES        by comma, of ${NAMES.join(', ')};
                       ${DEFAULT_NAMES.join(', ')} when left out
   --database NAMES    by comma, of ${DATABASE_NAMES.join(', ')}; all when left out
   --runs N            measured runs of each benchmark, 5 when left out
   --entries N         the size of the backlog of --only backlog, 1000000 when left out
   --json              prints JSON instead of a table
+  --plot              also writes docs/benchmarks.md and the charts in docs/benchmarks/; what was not
+                      measured now stays there as it was
   --help
 
 bench/README.md says what is measured.`;
 
 export interface BenchArguments {
-  readonly only: readonly BenchmarkName[];
+  readonly only: readonly Benchmark[];
   readonly databases: readonly DatabaseName[];
   /** Measured runs of each benchmark, beside the one that warms up. */
   readonly runs: number;
   /** The size of the backlog of the benchmark with this name. */
   readonly entries: number;
   readonly json: boolean;
+  readonly plot: boolean;
 }
 
 /** @throws Error that says which argument is wrong and what it may be. @returns `help` when that was asked for */
@@ -42,16 +44,19 @@ export function parseArguments(args: readonly string[]): BenchArguments | 'help'
       runs: { type: 'string', default: '5' },
       entries: { type: 'string', default: '1000000' },
       json: { type: 'boolean', default: false },
+      plot: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
   if (values.help) return 'help';
+  const only = choice('--only', values.only, NAMES);
   return {
-    only: choice('--only', values.only, BENCHMARK_NAMES),
+    only: BENCHMARKS.filter(({ name }) => only.includes(name)),
     databases: choice('--database', values.database, DATABASE_NAMES),
     runs: integer('--runs', values.runs, 1),
     entries: integer('--entries', values.entries, MIN_ENTRIES),
     json: values.json,
+    plot: values.plot,
   };
 }
 

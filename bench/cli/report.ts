@@ -1,67 +1,68 @@
-import { cpus, totalmem } from 'node:os';
-import type { BenchArguments } from './arguments.ts';
-import type { Measurement } from './measurement.ts';
+import type { Measurement, Target } from './measurement.ts';
 import { summarize, type Summary } from './statistics.ts';
 
-interface ReportLine extends Measurement, Summary {
+/** A measurement with what is made of it. */
+export interface ReportLine extends Measurement, Summary {
   /** Ours divided by the floor, run by run. */
   readonly ratio?: Summary;
+  /** Undefined where nothing is wanted. */
+  readonly isMet?: boolean;
 }
 
-const COLUMNS = ['work', 'median', 'min', 'max', 'floor', 'ratio', 'min', 'max', 'target'];
-
-/** After the decimal point. */
-const DIGITS: Readonly<Record<Measurement['unit'], number>> = {
-  'msg/s': 0,
-  'tx/s': 0,
-  'µs/msg': 1,
-  ms: 2,
-  MB: 0,
-};
-
-export function tableOf(measurements: readonly Measurement[]): string {
-  const rows = [COLUMNS, ...measurements.map(lineOf).map(cellsOf)];
-  const widths = COLUMNS.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const [header, ...body] = rows.map((row) =>
-    row
-      .map((cell, column) => (column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))
-      .join('  '),
-  );
-  const floors = new Set(measurements.flatMap(({ floor }) => (floor ? [floor.what] : [])));
-  const notes = [...floors].map((what) => `floor: ${what}`);
-  return [header!, '-'.repeat(header!.length), ...body, '', ...notes].join('\n');
+/** What a benchmark has to say. */
+export interface BenchmarkReport {
+  readonly name: string;
+  /** What was typed. */
+  readonly command: string;
+  readonly runs: number;
+  /** The day, as YYYY-MM-DD. */
+  readonly date: string;
+  readonly lines: readonly ReportLine[];
 }
 
-export function jsonOf(measurements: readonly Measurement[], settings: BenchArguments): string {
-  const machine = {
-    cpu: cpus()[0]?.model,
-    cores: cpus().length,
-    memoryMb: Math.round(totalmem() / 1024 ** 2),
-    node: process.version,
+export function reportOf(
+  name: string,
+  command: string,
+  runs: number,
+  measurements: readonly Measurement[],
+): BenchmarkReport {
+  return {
+    name,
+    command,
+    runs,
+    date: new Date().toISOString().slice(0, 10),
+    lines: measurements.map(lineOf),
   };
-  return JSON.stringify({ machine, settings, results: measurements.map(lineOf) }, undefined, 2);
 }
 
 function lineOf(measurement: Measurement): ReportLine {
-  const { values, floor } = measurement;
+  const { values, floor, target } = measurement;
   const ratios = floor?.values.map((value, run) => values[run]! / value);
-  return { ...measurement, ...summarize(values), ...(ratios && { ratio: summarize(ratios) }) };
+  const differences = floor?.values.map((value, run) => values[run]! - value);
+  return {
+    ...measurement,
+    ...summarize(values),
+    ...(ratios && { ratio: summarize(ratios) }),
+    ...(target && { isMet: isMet(target, summarize(values), ratios, differences) }),
+  };
 }
 
-function cellsOf({ work, unit, median, min, max, floor, ratio, target }: ReportLine): string[] {
-  const digits = DIGITS[unit];
-  const number = (value: number): string => value.toLocaleString('en', { maximumFractionDigits: digits });
-  return [
-    work,
-    `${number(median)} ${unit}`,
-    number(min),
-    number(max),
-    floor ? number(summarize(floor.values).median) : '',
-    ...(ratio ? [ratio.median, ratio.min, ratio.max].map((value) => value.toFixed(2)) : ['', '', '']),
-    target ? `${target.kind} ${number(target.value)}: ${isMet(target, median) ? 'met' : 'MISSED'}` : '',
-  ];
-}
-
-function isMet({ kind, value }: NonNullable<Measurement['target']>, measured: number): boolean {
-  return kind === 'under' ? measured < value : measured >= value;
+function isMet(
+  target: Target,
+  { median }: Summary,
+  ratios: number[] = [],
+  differences: number[] = [],
+): boolean {
+  switch (target.kind) {
+    case 'at least':
+      return median >= target.value;
+    case 'under':
+      return median < target.value;
+    case 'ratio at least':
+      return summarize(ratios).median >= target.value;
+    case 'ratio at most':
+      return summarize(ratios).median <= target.value;
+    case 'floor plus':
+      return summarize(differences).median <= target.value;
+  }
 }

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { fill } from '../app/backlog.ts';
-import type { BenchContext } from '../servers/bench-context.ts';
+import type { DatabaseContext } from '../servers/bench-context.ts';
 import { createOutboxDatabase } from '../servers/create-outbox-database.ts';
 import { KafkaTopic } from '../servers/kafka-topic.ts';
 import type { OutboxDatabase } from '../servers/outbox-database.ts';
@@ -15,7 +15,7 @@ const START_LIMIT_MS = 60_000;
 const ENTRY_LIMIT_MS = 1;
 
 /** Has one new process for each run drain a backlog to Kafka. @throws Error when a run was not valid */
-export async function drainInProcesses(context: BenchContext, size: number): Promise<DrainReport[]> {
+export async function drainInProcesses(context: DatabaseContext, size: number): Promise<DrainReport[]> {
   const database = await createOutboxDatabase(context.database);
   const reports: DrainReport[] = [];
   try {
@@ -32,7 +32,7 @@ export async function drainInProcesses(context: BenchContext, size: number): Pro
 }
 
 async function drainInProcess(
-  context: BenchContext,
+  context: DatabaseContext,
   database: OutboxDatabase,
   size: number,
 ): Promise<DrainReport> {
@@ -54,7 +54,7 @@ async function drainInProcess(
 }
 
 async function runProcess(
-  context: BenchContext,
+  context: DatabaseContext,
   database: OutboxDatabase,
   timeout: number,
 ): Promise<DrainReport> {

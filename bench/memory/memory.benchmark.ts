@@ -3,12 +3,13 @@ import { median } from '../cli/statistics.ts';
 import { drainInProcesses } from '../drain-process/drain-in-process.ts';
 import { retained } from '../drain-process/retained.ts';
 import { MEGABYTE, third, type DrainReport, type MemorySample } from '../drain-process/drain-report.ts';
-import type { BenchContext } from '../servers/bench-context.ts';
+import type { DatabaseContext } from '../servers/bench-context.ts';
 
 const SIZE = 100_000;
+export const MAX_RSS_MB = 250;
 
 /** What memory an application takes that drains a large backlog: one process for each run, sampled from inside. */
-export async function measureMemory(context: BenchContext): Promise<Measurement[]> {
+export async function measureMemory(context: DatabaseContext): Promise<Measurement[]> {
   const runs = await drainInProcesses(context, SIZE);
   const { name } = context.database;
   const sampled = (['rss', 'heapUsed'] as const).flatMap((kind) => measurementsOf(kind, runs, name));
@@ -36,6 +37,7 @@ function measurementsOf(
       work: `drain ${SIZE}, ${kind}, max, ${database}`,
       unit: 'MB',
       values: runs.map(({ samples }) => Math.max(...megabytes(samples))),
+      ...(kind === 'rss' && { target: { kind: 'under', value: MAX_RSS_MB } }),
     },
   ];
 }

@@ -2,7 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { within } from '../../test/services/wait.ts';
-import type { BenchContext } from '../servers/bench-context.ts';
+import type { DatabaseContext } from '../servers/bench-context.ts';
 import type { OutboxDatabase } from '../servers/outbox-database.ts';
 
 const FILE = fileURLToPath(new URL('./relay.process.ts', import.meta.url));
@@ -25,7 +25,7 @@ export class RelayProcess {
   readonly #exited: Promise<unknown>;
   #slots = 0;
 
-  constructor({ database: { name, url }, brokers }: BenchContext, { ormOptions }: OutboxDatabase) {
+  constructor({ database: { name, url }, brokers }: DatabaseContext, { ormOptions }: OutboxDatabase) {
     this.#child = fork(FILE, [name, url, ormOptions.dbName!, brokers.join(',')], {
       // kafkajs asks for timers in the past.
       execArgv: ['--disable-warning=TimeoutNegativeWarning'],

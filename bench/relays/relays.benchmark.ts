@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { backlog, fill, SLOTS } from '../app/backlog.ts';
 import type { Measurement } from '../cli/measurement.ts';
-import type { BenchContext } from '../servers/bench-context.ts';
+import type { DatabaseContext } from '../servers/bench-context.ts';
 import { createOutboxDatabase } from '../servers/create-outbox-database.ts';
 import { KafkaTopic } from '../servers/kafka-topic.ts';
 import type { OutboxDatabase } from '../servers/outbox-database.ts';
@@ -21,7 +21,7 @@ interface Rate {
 }
 
 /** How fast one backlog goes to Kafka by one relay process, and by several that share its slots. */
-export async function measureRelays(context: BenchContext): Promise<Measurement[]> {
+export async function measureRelays(context: DatabaseContext): Promise<Measurement[]> {
   const database = await createOutboxDatabase(context.database);
   const rates: Record<Count, Rate[]> = { 1: [], 2: [], 4: [] };
   try {
@@ -58,7 +58,7 @@ function measurementOf(
   };
 }
 
-async function rateOf(count: Count, database: OutboxDatabase, context: BenchContext): Promise<Rate> {
+async function rateOf(count: Count, database: OutboxDatabase, context: DatabaseContext): Promise<Rate> {
   const topic = await KafkaTopic.create(context.brokers);
   const relays = Array.from({ length: count }, () => new RelayProcess(context, database));
   try {

@@ -5,7 +5,14 @@ import type { DatabaseAddress, DatabaseName, OutboxDatabase } from './outbox-dat
 import { PostgresOutbox } from './postgres.ts';
 
 export function createOutboxDatabase({ name, url }: DatabaseAddress): Promise<OutboxDatabase> {
-  return name === 'mariadb' ? MariaDbOutbox.create(url) : PostgresOutbox.create(url);
+  switch (name) {
+    case 'mariadb':
+      return MariaDbOutbox.create(url);
+    case 'postgres':
+      return PostgresOutbox.create(url);
+    case 'libsql':
+      throw new Error('libSQL has no relay benchmark');
+  }
 }
 
 /** MikroORM's driver for a database. */

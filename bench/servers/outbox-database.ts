@@ -1,9 +1,10 @@
 import type { MikroOrmModuleSyncOptions } from '@mikro-orm/nestjs';
 
-export const DATABASE_NAMES = ['mariadb', 'postgres'] as const;
+/** libSQL is no server: a database of it is a file, or in memory. */
+export const DATABASE_NAMES = ['mariadb', 'postgres', 'libsql'] as const;
 export type DatabaseName = (typeof DATABASE_NAMES)[number];
 
-/** Where a server is. */
+/** Where a database is; the address of libSQL is empty. */
 export interface DatabaseAddress {
   readonly name: DatabaseName;
   readonly url: string;

@@ -1,6 +1,6 @@
 import { kafkaOption, startApp } from '../app/start-app.ts';
 import type { Measurement } from '../cli/measurement.ts';
-import type { BenchContext } from '../servers/bench-context.ts';
+import type { DatabaseContext } from '../servers/bench-context.ts';
 import { createOutboxDatabase } from '../servers/create-outbox-database.ts';
 import { AppendingTransactions } from './appending-transactions.ts';
 import { PlainlyNoted, StrictlyNoted, type NotedClass } from './events.ts';
@@ -23,7 +23,7 @@ interface Rates {
 }
 
 /** What `strictOrder` costs the transactions that append; no relay runs meanwhile. */
-export async function measureStrictOrder(context: BenchContext): Promise<Measurement[]> {
+export async function measureStrictOrder(context: DatabaseContext): Promise<Measurement[]> {
   const database = await createOutboxDatabase(context.database);
   const { ormOptions } = database;
   const app = await startApp({ ormOptions, transport: kafkaOption(context.brokers), relay: false });
@@ -50,7 +50,7 @@ export async function measureStrictOrder(context: BenchContext): Promise<Measure
 async function alternate(
   transactions: AppendingTransactions,
   { what, keyOf }: Keys,
-  { runs, progress }: BenchContext,
+  { runs, progress }: DatabaseContext,
 ): Promise<Rates> {
   const rates: Rates = { plain: [], strict: [] };
   const measure = async (event: NotedClass): Promise<number> => transactions.rateOf(event, keyOf);
