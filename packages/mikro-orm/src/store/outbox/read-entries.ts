@@ -67,10 +67,7 @@ function partsWithoutRetries(
   index: OutboxIndex,
   { destination, slots, limitPerSlot }: EntrySelection,
 ): EntryParts {
-  const parts = slots.map((slot) =>
-    index.part(WITHOUT_ATTEMPTS, sql``, index.at(destination, slot), limitPerSlot),
-  );
-  return { prefix: sql``, parts };
+  return { prefix: sql``, parts: index.firstOfEach(WITHOUT_ATTEMPTS, destination, slots, limitPerSlot) };
 }
 
 async function hasRetries(client: OutboxKysely, destination: string): Promise<boolean> {
