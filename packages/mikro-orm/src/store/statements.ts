@@ -3,7 +3,7 @@ import type { SqlDialect } from '../schema/sql-dialect.js';
 
 /**
  * A derived table with one column `id`. As one parameter, whatever their number, it keeps the statement the same; as a
- * table to start a join from, it leads each database to the rows by their key, whatever its statistics say.
+ * table to start a join from, it leads MySQL and SQLite to the rows by their key. For PostgreSQL see {@link isListed}.
  */
 export function listedIds(dialect: SqlDialect, ids: readonly string[]): RawBuilder<unknown> {
   switch (dialect) {
@@ -14,6 +14,26 @@ export function listedIds(dialect: SqlDialect, ids: readonly string[]): RawBuild
     case 'sqlite':
       return sql`(select cast(value as integer) as id from json_each(${JSON.stringify(ids)}))`;
   }
+}
+
+/**
+ * Whether a column is one of these ids: for a statement that joins {@link listedIds}, which PostgreSQL may answer by
+ * reading the whole other table. The other databases have no choice.
+ */
+export function isListed(
+  dialect: SqlDialect,
+  column: RawBuilder<unknown>,
+  ids: readonly string[],
+): RawBuilder<boolean> {
+  return dialect === 'postgresql'
+    ? sql<boolean>`${column} = any(cast(${ids} as bigint[]))`
+    : sql<boolean>`true`;
+}
+
+/** Ids between commas, for a list: as many parameters would take longer to put in than the statement itself. */
+export function idLiterals(ids: readonly string[]): RawBuilder<unknown> {
+  // BigInt throws for what is no number.
+  return sql.raw(ids.map((id) => BigInt(id).toString()).join(','));
 }
 
 /** Joins what is written first first: MySQL would lock all rows of a table that it takes to be small. */

@@ -8,6 +8,7 @@ import {
   columnList,
   ignoringConflicts,
   joinInOrder,
+  isListed,
   listedIds,
   writtenRows,
 } from '../statements.js';
@@ -26,18 +27,15 @@ export class MikroOrmArchiveStore extends ArchiveStore {
     if (entries.length === 0 || leases.length === 0) return;
     const { dialect, now } = this.connection;
     const leased = leaseFence(dialect, leases);
-    const ids = listedIds(
-      dialect,
-      entries.map(({ position }) => position),
-    );
+    const ids = entries.map(({ position }) => position);
     await this.connection.withLockRetries((client) =>
       sql`
         insert into cqrs_outbox_archive (position, ${columnList(ENTRY_COLUMNS)}, published_at)
         select o.id, ${columnList(ENTRY_COLUMNS, 'o')}, ${now}
-        from ${ids} listed
+        from ${listedIds(dialect, ids)} listed
         ${joinInOrder(dialect)} cqrs_outbox o ${byPrimaryKey(dialect)} on o.id = listed.id
         ${joinInOrder(dialect)} ${leased.table} on ${leased.covers(sql`o.slot`)}
-        where true
+        where ${isListed(dialect, sql`o.id`, ids)}
         order by o.id
         ${ignoringConflicts(dialect, 'cqrs_outbox_archive', 'id')}`.execute(client),
     );
@@ -95,7 +93,7 @@ export class MikroOrmArchiveStore extends ArchiveStore {
       select ${columnList(ENTRY_COLUMNS, 'a')}
       from ${listedIds(dialect, ids)} listed
       ${joinInOrder(dialect)} cqrs_outbox_archive a ${byPrimaryKey(dialect)} on a.id = listed.id
-      where not exists (
+      where ${isListed(dialect, sql`a.id`, ids)} and not exists (
         select 1 from cqrs_outbox o where o.message_id = a.message_id and o.destination = a.destination)
       order by a.id
       ${ignoringConflicts(dialect, 'cqrs_outbox', 'id')}`.execute(client);

@@ -7,6 +7,7 @@ import {
   byPrimaryKey,
   columnList,
   ignoringConflicts,
+  isListed,
   joinInOrder,
   listedIds,
   writtenRows,
@@ -52,7 +53,7 @@ async function copyDue(
     from ${listedIds(dialect, due)} listed
     ${joinInOrder(dialect)} cqrs_outbox_delayed d ${byPrimaryKey(dialect)} on d.id = listed.id
     ${joinInOrder(dialect)} ${leased.table} on ${leased.covers(sql`${sql.lit(lease.slot)}`)}
-    where true
+    where ${isListed(dialect, sql`d.id`, due)}
     order by d.available_at, d.id
     ${ignoringConflicts(dialect, 'cqrs_outbox', 'id')}`.execute(client);
 }
@@ -79,8 +80,8 @@ async function deleteDue(
     case 'postgresql':
       return writtenRows(
         await sql`
-          delete from cqrs_outbox_delayed d using ${ids} listed, ${leased.table}
-          where d.id = listed.id and ${isLeased}`.execute(client),
+          delete from cqrs_outbox_delayed d using ${leased.table}
+          where ${isListed(dialect, sql`d.id`, due)} and ${isLeased}`.execute(client),
       );
     case 'sqlite':
       return writtenRows(
