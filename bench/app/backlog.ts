@@ -2,22 +2,33 @@ import { randomBytes } from 'node:crypto';
 import { slotOf } from '@cqrs-outbox/core';
 import type { InsertedRow, OutboxDatabase } from '../servers/outbox-database.ts';
 
-const KEYS = 100;
-const PAYLOAD_BYTES = 300;
+/** What a backlog is made of. */
+export interface BacklogShape {
+  /** How many keys take turns. @defaultValue 100 */
+  readonly keys?: number;
+  /** @defaultValue 300 */
+  readonly payloadBytes?: number;
+  /** How many slots the keys are spread over. @defaultValue 16, as that of `forRoot({ slots })` */
+  readonly slots?: number;
+  /** @defaultValue `default` */
+  readonly destination?: string;
+}
+
 /** The default of `forRoot({ slots })`. */
 export const SLOTS = 16;
-/** Rows of one transaction of {@link fill}; a multiple of the keys, so that they go on in turn. */
+/** Rows of one transaction of {@link fill}. */
 const PORTION = 5_000;
 
-/** Rows as the outbox itself would have written them: {@link KEYS} keys in turn, a JSON payload. */
-export function backlog(size: number, topic: string): InsertedRow[] {
-  const payload = Buffer.from(JSON.stringify({ text: 'x'.repeat(PAYLOAD_BYTES - '{"text":""}'.length) }));
+/** Rows as the outbox itself would have written them: keys in turn, a JSON payload. */
+export function backlog(size: number, topic: string, shape: BacklogShape = {}): InsertedRow[] {
+  const { keys = 100, payloadBytes = 300, slots = SLOTS, destination = 'default' } = shape;
+  const payload = Buffer.from(JSON.stringify({ text: 'x'.repeat(payloadBytes - '{"text":""}'.length) }));
   const now = Date.now();
   return Array.from({ length: size }, (_, index) => [
     idOf(now, index),
-    'default',
+    destination,
     topic,
-    `key-${index % KEYS}`,
+    `key-${index % keys}`,
     'bench.happened',
     1,
     'bench',
@@ -26,14 +37,19 @@ export function backlog(size: number, topic: string): InsertedRow[] {
     'application/json',
     '{}',
     payload,
-    slotOf(`key-${index % KEYS}`, SLOTS),
+    slotOf(`key-${index % keys}`, slots),
   ]);
 }
 
 /** Inserts a backlog in portions, so that this process stays small whatever the size. */
-export async function fill(database: OutboxDatabase, size: number, topic: string): Promise<void> {
+export async function fill(
+  database: OutboxDatabase,
+  size: number,
+  topic: string,
+  shape: BacklogShape = {},
+): Promise<void> {
   for (let done = 0; done < size; done += PORTION) {
-    const commit = await database.insert(backlog(Math.min(PORTION, size - done), topic));
+    const commit = await database.insert(backlog(Math.min(PORTION, size - done), topic, shape));
     await commit();
   }
 }

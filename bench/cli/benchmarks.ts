@@ -1,5 +1,6 @@
 import { measureBacklog } from '../backlog/backlog.benchmark.ts';
 import { measureDrain } from '../drain/drain.benchmark.ts';
+import { measureRabbitMqDrain } from '../drain/rabbitmq-drain.benchmark.ts';
 import { measureLatency } from '../latency/latency.benchmark.ts';
 import { measureMemory } from '../memory/memory.benchmark.ts';
 import { measureRelays } from '../relays/relays.benchmark.ts';
@@ -12,6 +13,12 @@ const SERVERS: readonly DatabaseName[] = ['mariadb', 'postgres'];
 /** In the order in which they run. */
 export const BENCHMARKS: readonly Benchmark[] = [
   { name: 'drain', brokers: ['kafka'], databases: SERVERS, measure: measureDrain },
+  {
+    name: 'rabbitmq-drain',
+    brokers: ['rabbitmq'],
+    databases: SERVERS,
+    measure: measureRabbitMqDrain,
+  },
   { name: 'latency', brokers: ['kafka'], databases: SERVERS, measure: measureLatency },
   { name: 'memory', brokers: ['kafka'], databases: SERVERS, measure: measureMemory },
   { name: 'strict-order', brokers: ['kafka'], databases: SERVERS, measure: measureStrictOrder },

@@ -16,7 +16,9 @@ const TICKS_PER_SECOND = 100;
  * where the server runs elsewhere. Other users of the server are counted too.
  */
 export function serverCpu(database: DatabaseName): number {
-  const uses = processes().flatMap(({ program, ticks }) => (PROGRAMS[database].includes(program) ? [ticks] : []));
+  const uses = processes().flatMap(({ program, ticks }) =>
+    PROGRAMS[database].includes(program) ? [ticks] : [],
+  );
   if (uses.length === 0) return Number.NaN;
   return (uses.reduce((sum, ticks) => sum + ticks, 0) / TICKS_PER_SECOND) * 1e6;
 }
