@@ -1,4 +1,4 @@
-import { CqrsOutboxModule, type TransportOption } from '@cqrs-outbox/core';
+import { CqrsOutboxModule, type CqrsOutboxOptions, type TransportOption } from '@cqrs-outbox/core';
 import { MikroOrmOutbox, outboxEntities } from '@cqrs-outbox/mikro-orm';
 import type { EventSubscriber } from '@mikro-orm/core';
 import { MikroOrmModule } from '@mikro-orm/nestjs';
@@ -16,11 +16,11 @@ export function kafkaOption(brokers: string[]): TransportOption {
 
 export interface AppSettings {
   readonly ormOptions: OutboxDatabase['ormOptions'];
-  readonly transport: TransportOption;
+  readonly transport: CqrsOutboxOptions['transport'];
   readonly providers?: Provider[];
   readonly subscribers?: EventSubscriber[];
-  /** @defaultValue a relay with all defaults */
-  readonly relay?: false;
+  /** Where a measurement is of something else than the defaults. */
+  readonly options?: Pick<CqrsOutboxOptions, 'relay' | 'slots' | 'housekeeping'>;
   /** The last moment before the relay starts. */
   readonly onStartup?: () => void;
 }
@@ -36,7 +36,7 @@ type Options = Pick<
 
 /** What a user has: the module with the store and a broker, nothing tuned. */
 export function startApp(settings: AppSettings): Promise<INestApplicationContext> {
-  const { ormOptions, transport, providers = [], subscribers = [], relay, onStartup } = settings;
+  const { ormOptions, transport, providers = [], subscribers = [], options, onStartup } = settings;
   const imports = [
     MikroOrmModule.forRoot({ ...ormOptions, entities: [...outboxEntities], subscribers }),
     ScheduleModule.forRoot(),
@@ -44,10 +44,10 @@ export function startApp(settings: AppSettings): Promise<INestApplicationContext
       source: 'bench',
       store: MikroOrmOutbox,
       transport,
-      ...(relay === false && { relay }),
+      ...options,
       onStartup: onStartup ? [onStartup] : [],
     }),
   ];
-  const options: Options = { logger: ['fatal', 'error', 'warn'], abortOnError: false };
-  return NestFactory.createApplicationContext({ module: BenchModule, imports, providers }, options);
+  const nestOptions: Options = { logger: ['fatal', 'error', 'warn'], abortOnError: false };
+  return NestFactory.createApplicationContext({ module: BenchModule, imports, providers }, nestOptions);
 }

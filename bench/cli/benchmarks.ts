@@ -1,6 +1,7 @@
 import { measureBacklog } from '../backlog/backlog.benchmark.ts';
 import { measureDrain } from '../drain/drain.benchmark.ts';
 import { measureRabbitMqDrain } from '../drain/rabbitmq-drain.benchmark.ts';
+import { measureGrowth } from '../growth/growth.benchmark.ts';
 import { measureLatency } from '../latency/latency.benchmark.ts';
 import { measureMemory } from '../memory/memory.benchmark.ts';
 import { measureRelays } from '../relays/relays.benchmark.ts';
@@ -23,5 +24,6 @@ export const BENCHMARKS: readonly Benchmark[] = [
   { name: 'memory', brokers: ['kafka'], databases: SERVERS, measure: measureMemory },
   { name: 'strict-order', brokers: ['kafka'], databases: SERVERS, measure: measureStrictOrder },
   { name: 'relays', brokers: ['kafka'], databases: SERVERS, measure: measureRelays, isLong: true },
+  { name: 'growth', brokers: ['kafka'], databases: SERVERS, measure: measureGrowth, isLong: true },
   { name: 'backlog', brokers: ['kafka'], databases: SERVERS, measure: measureBacklog, isLong: true },
 ];

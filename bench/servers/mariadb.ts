@@ -4,6 +4,7 @@ import { outboxSchema } from '@cqrs-outbox/mikro-orm';
 import { MariaDbDriver } from '@mikro-orm/mariadb';
 import { createConnection, createPool, type Pool, type RowDataPacket } from 'mysql2/promise';
 import {
+  besideColumns,
   chunks,
   COLUMNS,
   INSERT_SIZE,
@@ -30,11 +31,13 @@ export class MariaDbOutbox implements OutboxDatabase {
   }
 
   readonly ormOptions;
+  readonly #url: string;
   readonly #dbName: string;
   readonly #pool: Pool;
 
   private constructor(clientUrl: string, dbName: string, pool: Pool) {
     this.ormOptions = { driver: MariaDbDriver, clientUrl, dbName };
+    this.#url = clientUrl;
     this.#dbName = dbName;
     this.#pool = pool;
   }
@@ -59,6 +62,26 @@ export class MariaDbOutbox implements OutboxDatabase {
 
   async remove(ids: readonly (string | number)[]): Promise<void> {
     await this.#pool.query('delete from cqrs_outbox where id in (?)', [ids]);
+  }
+
+  async fillBeside(table: Parameters<typeof besideColumns>[0], rows: number): Promise<void> {
+    const columns = besideColumns(table, (prefix) => `concat(${prefix}, n)`);
+    const portion = 50_000;
+    for (let done = 0; done < rows; done += portion) {
+      await this.#pool.query(
+        `insert into ${table} (${Object.keys(columns).join()})
+         select ${Object.values(columns).join()}
+         from (select seq + ? as n from seq_1_to_${Math.min(portion, rows - done)}) numbers`,
+        [done],
+      );
+    }
+  }
+
+  async openTransaction(): Promise<() => Promise<void>> {
+    const connection = await createConnection({ uri: this.#url, database: this.#dbName });
+    await connection.query('start transaction with consistent snapshot');
+    await connection.query('select count(*) from cqrs_outbox');
+    return () => connection.end();
   }
 
   count(): Promise<number> {

@@ -52,12 +52,40 @@ export interface OutboxDatabase {
   insert(rows: readonly InsertedRow[]): Promise<() => Promise<void>>;
   select(after: string | number, limit: number): Promise<RawRow[]>;
   remove(ids: readonly (string | number)[]): Promise<void>;
+  /** Fills a table that lies beside the outbox with rows that the relay has nothing to do with. */
+  fillBeside(table: 'cqrs_outbox_archive' | 'cqrs_outbox_dead_letter', rows: number): Promise<void>;
+  /** Opens a transaction that has seen the table, as a report or a forgotten session would. @returns its end */
+  openTransaction(): Promise<() => Promise<void>>;
   count(): Promise<number>;
   /** Deletes all rows, by a quicker way than one by one. */
   clear(): Promise<void>;
   /** Waits until what is deleted is out of the way, so that one run does not slow down the next. */
   settle(): Promise<void>;
   drop(): Promise<void>;
+}
+
+/** The columns of {@link OutboxDatabase.fillBeside} that have no default, with SQL for each; `n` is the number of the row. */
+export function besideColumns(
+  table: 'cqrs_outbox_archive' | 'cqrs_outbox_dead_letter',
+  text: (n: string) => string,
+) {
+  const common: Record<string, string> = {
+    message_id: text("'beside-'"),
+    destination: "'default'",
+    topic: "'beside'",
+    message_key: text("'key-'"),
+    name: "'bench.happened'",
+    version: '1',
+    source: "'bench'",
+    occurred_at: '0',
+    correlation_id: text("'beside-'"),
+    content_type: "'application/json'",
+    headers: "'{}'",
+    position: '-n',
+  };
+  return table === 'cqrs_outbox_archive'
+    ? { ...common, published_at: String(Date.now()) }
+    : { ...common, attempts: '1', last_error: "'refused'", failed_at: String(Date.now()) };
 }
 
 /** Rows of one INSERT. */

@@ -3,6 +3,7 @@ import { outboxSchema } from '@cqrs-outbox/mikro-orm';
 import { PostgreSqlDriver } from '@mikro-orm/postgresql';
 import pg from 'pg';
 import {
+  besideColumns,
   chunks,
   COLUMNS,
   INSERT_SIZE,
@@ -21,17 +22,20 @@ export class PostgresOutbox implements OutboxDatabase {
     // Two connections: the next batch is read while the one before it is deleted.
     const pool = new pg.Pool({ connectionString: address.href, max: 2 });
     for (const statement of outboxSchema('postgresql')) await pool.query(statement);
-    return new PostgresOutbox(url, dbName, pool);
+    return new PostgresOutbox(url, address.href, dbName, pool);
   }
 
   readonly ormOptions;
   readonly #url: string;
+  /** Of the database of its own. */
+  readonly #address: string;
   readonly #dbName: string;
   readonly #pool: pg.Pool;
 
-  private constructor(url: string, dbName: string, pool: pg.Pool) {
+  private constructor(url: string, address: string, dbName: string, pool: pg.Pool) {
     this.ormOptions = { driver: PostgreSqlDriver, clientUrl: url, dbName };
     this.#url = url;
+    this.#address = address;
     this.#dbName = dbName;
     this.#pool = pool;
   }
@@ -60,6 +64,23 @@ export class PostgresOutbox implements OutboxDatabase {
 
   async remove(ids: readonly (string | number)[]): Promise<void> {
     await this.#pool.query('delete from cqrs_outbox where id = any($1::bigint[])', [ids]);
+  }
+
+  async fillBeside(table: Parameters<typeof besideColumns>[0], rows: number): Promise<void> {
+    const columns = besideColumns(table, (prefix) => `${prefix} || n`);
+    await this.#pool.query(
+      `insert into ${table} (${Object.keys(columns).join()})
+       select ${Object.values(columns).join()} from generate_series(1, ${rows}) n`,
+    );
+    await this.#pool.query(`vacuum analyze ${table}`);
+  }
+
+  async openTransaction(): Promise<() => Promise<void>> {
+    const client = new pg.Client({ connectionString: this.#address });
+    await client.connect();
+    await client.query('begin isolation level repeatable read');
+    await client.query('select count(*) from cqrs_outbox');
+    return () => client.end();
   }
 
   async count(): Promise<number> {

@@ -26,7 +26,11 @@ interface Rates {
 export async function measureStrictOrder(context: DatabaseContext): Promise<Measurement[]> {
   const database = await createOutboxDatabase(context.database);
   const { ormOptions } = database;
-  const app = await startApp({ ormOptions, transport: kafkaOption(context.brokers), relay: false });
+  const app = await startApp({
+    ormOptions,
+    transport: kafkaOption(context.brokers),
+    options: { relay: false },
+  });
   const transactions = new AppendingTransactions(app, database);
   const measurements: Measurement[] = [];
   try {
