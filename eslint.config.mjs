@@ -29,11 +29,16 @@ const noOrm = {
   modules: '^(@mikro-orm/|kysely$)',
   message: 'No ORM here: define a port in packages/core and implement it in packages/mikro-orm.',
 };
-const noBroker = {
+const noBrokerOfNest = {
   modules: '^(kafkajs|amqplib|amqp-connection-manager|@nats-io/.*|mqtt|ioredis)($|/)',
   message:
-    'No package imports a broker client, types neither: Nest loads it, so that it stays an optional peer.',
+    'No package imports a broker client of Nest, types neither: Nest loads it, so that it stays an optional peer.',
 };
+const noPlatformaticKafka = {
+  modules: '^@platformatic/',
+  message: 'packages/kafka alone imports this client, which is its peer.',
+};
+const noBroker = [noBrokerOfNest, noPlatformaticKafka];
 const noAdapter = {
   modules: '^@cqrs-outbox/',
   message: 'core imports nothing of @cqrs-outbox: adapters import core, never the other way.',
@@ -43,12 +48,13 @@ const noDeepImport = {
   message: "Import from '@cqrs-outbox/<package>': what its index does not export is internal.",
 };
 const noOtherPackageByPath = {
-  modules: '^\\.\\.?/(.*/)?(core|mikro-orm|testing|packages|sample-app)/(src|dist)(/|$)|^(\\.\\./)+packages/',
+  modules:
+    '^\\.\\.?/(.*/)?(core|kafka|mikro-orm|testing|packages|sample-app)/(src|dist)(/|$)|^(\\.\\./)+packages/',
   message: "Import another package by its name, '@cqrs-outbox/<package>', not by a path.",
 };
-const noMikroOrmAdapter = {
-  modules: '^@cqrs-outbox/mikro-orm($|/)',
-  message: 'testing is there for every adapter: it imports core alone.',
+const noOtherAdapter = {
+  modules: '^@cqrs-outbox/(kafka|mikro-orm)($|/)',
+  message: 'An adapter, and testing, which is there for every adapter, imports core alone.',
 };
 const noTesting = {
   modules: '^@cqrs-outbox/testing($|/)',
@@ -99,23 +105,39 @@ export default tseslint.config(
   },
   {
     files: ['packages/core/src/**/*.ts'],
-    rules: forbidImports(noOrm, noBroker, noAdapter, noOtherPackageByPath),
+    rules: forbidImports(noOrm, ...noBroker, noAdapter, noOtherPackageByPath),
   },
   {
     files: ['packages/core/src/**/*.spec.ts'],
-    rules: forbidImports(noOrm, noBroker, noMikroOrmAdapter, noDeepImport, noOtherPackageByPath),
+    rules: forbidImports(noOrm, ...noBroker, noOtherAdapter, noDeepImport, noOtherPackageByPath),
   },
   {
     files: ['packages/mikro-orm/src/**/*.ts'],
-    rules: forbidImports(noBroker, noTesting, noDeepImport, noOtherPackageByPath),
+    rules: forbidImports(...noBroker, noTesting, noDeepImport, noOtherPackageByPath),
   },
   {
     files: ['packages/mikro-orm/src/**/*.spec.ts'],
-    rules: forbidImports(noBroker, noDeepImport, noOtherPackageByPath),
+    rules: forbidImports(...noBroker, noDeepImport, noOtherPackageByPath),
+  },
+  {
+    files: ['packages/kafka/src/**/*.ts'],
+    rules: forbidImports(
+      noOrm,
+      noBrokerOfNest,
+      noOtherAdapter,
+      noTesting,
+      noDeepImport,
+      noOtherPackageByPath,
+    ),
+  },
+  {
+    // kafkajs is what the adapter is compared with.
+    files: ['packages/kafka/src/**/*.spec.ts'],
+    rules: forbidImports(noOrm, noOtherAdapter, noDeepImport, noOtherPackageByPath),
   },
   {
     files: ['packages/testing/src/**/*.ts'],
-    rules: forbidImports(noOrm, noBroker, noMikroOrmAdapter, noDeepImport, noOtherPackageByPath),
+    rules: forbidImports(noOrm, ...noBroker, noOtherAdapter, noDeepImport, noOtherPackageByPath),
   },
   {
     files: ['sample-app/src/**/*.ts'],

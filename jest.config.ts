@@ -22,7 +22,7 @@ const config: Config = {
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '\\.ts$': ['@swc/jest', swc] },
   moduleNameMapper: {
-    '^@cqrs-outbox/(core|mikro-orm|testing)$': '<rootDir>/packages/$1/src/index.ts',
+    '^@cqrs-outbox/(core|kafka|mikro-orm|testing)$': '<rootDir>/packages/$1/src/index.ts',
     // Sources name their neighbours as they are after the build. Dependencies pass through here too, so `js`
     // comes first below: a dependency's own file must not give way to a `.ts` beside it.
     '^(\\.{1,2}/.*)\\.js$': '$1',

@@ -6,9 +6,13 @@ import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const projects = ['packages/core', 'packages/mikro-orm', 'packages/testing', 'sample-app'].map((path) =>
-  join(root, path, 'tsconfig.build.json'),
-);
+const projects = [
+  'packages/core',
+  'packages/kafka',
+  'packages/mikro-orm',
+  'packages/testing',
+  'sample-app',
+].map((path) => join(root, path, 'tsconfig.build.json'));
 
 const outputs = new Map(projects.map((project) => [project, expectedOutputs(project)]));
 for (const { buildInfo, files } of outputs.values()) {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { WIRE_HEADERS } from '@cqrs-outbox/core';
+import { WIRE_HEADERS, type TransportOption } from '@cqrs-outbox/core';
+import { PlatformaticKafkaTransport } from '@cqrs-outbox/kafka';
 import type { TransportHarness } from '@cqrs-outbox/testing';
 import { Transport } from '@nestjs/microservices';
 import { Kafka, logLevel, type Admin, type Consumer, type KafkaMessage } from 'kafkajs';
@@ -7,20 +8,28 @@ import { serviceUrl } from '../services/describe-with.ts';
 import { Arrivals } from './arrivals.ts';
 import { openTransport } from './module-transport.ts';
 
-export function kafkaHarness(): TransportHarness {
+/** How a publisher reaches these brokers, by one client or another. */
+type Publisher = (brokers: string[], publishTimeoutMs: number) => TransportOption;
+
+/** Nest's `ClientKafka`, which is kafkajs. */
+const byNest: Publisher = (brokers) => ({
+  transport: Transport.KAFKA,
+  options: { client: clientOf(brokers) },
+});
+
+const byPlatformatic: Publisher = (bootstrapBrokers, publishTimeoutMs) =>
+  new PlatformaticKafkaTransport({ bootstrapBrokers, publishTimeoutMs });
+
+export const kafkaHarness = (): TransportHarness => harnessOf(byNest);
+export const platformaticKafkaHarness = (): TransportHarness => harnessOf(byPlatformatic);
+
+function harnessOf(publisher: Publisher): TransportHarness {
   return {
     json: 'same bytes',
     acknowledgement: 'by the broker',
     maxPayloadBytes: 900 * 1024,
-    open: openFixture,
-    openAt: (port) =>
-      openTransport(
-        {
-          transport: Transport.KAFKA,
-          options: { client: clientOf([`127.0.0.1:${port}`]) },
-        },
-        500,
-      ),
+    open: () => openFixture(publisher),
+    openAt: (port) => openTransport(publisher([`127.0.0.1:${port}`], 500), 500),
   };
 }
 
@@ -28,10 +37,10 @@ function clientOf(brokers: string[]): { brokers: string[]; logLevel: logLevel } 
   return { brokers, logLevel: logLevel.NOTHING };
 }
 
-async function openFixture(): ReturnType<TransportHarness['open']> {
-  const client = clientOf(serviceUrl('kafka').split(','));
+async function openFixture(publisher: Publisher): ReturnType<TransportHarness['open']> {
+  const brokers = serviceUrl('kafka').split(',');
   const [topic, otherTopic] = [`contract-${randomUUID()}`, `contract-other-${randomUUID()}`];
-  const kafka = new Kafka(client);
+  const kafka = new Kafka(clientOf(brokers));
   const admin = kafka.admin();
   await admin.connect();
   const topics = [topic, otherTopic].map((name) => ({ topic: name, numPartitions: 3 }));
@@ -39,7 +48,7 @@ async function openFixture(): ReturnType<TransportHarness['open']> {
   const arrivals = new Arrivals();
   const groupId = `contract-${randomUUID()}`;
   const consumer = await consume(kafka, groupId, [topic, otherTopic], arrivals);
-  const opened = await openTransport({ transport: Transport.KAFKA, options: { client } });
+  const opened = await openTransport(publisher(brokers, 10_000));
   return {
     transport: opened.transport,
     topic,

@@ -3,7 +3,7 @@ import * as jest from '@jest/globals';
 import { describeWith } from '../services/describe-with.ts';
 import type { ServiceName } from '../services/service.ts';
 import { inMemoryTransportHarness, recordingTransportHarness } from './in-process.harness.ts';
-import { kafkaHarness } from './kafka.harness.ts';
+import { kafkaHarness, platformaticKafkaHarness } from './kafka.harness.ts';
 import { nestClientHarness } from './nest-client.harness.ts';
 import { describeWhenUp, OPTIONAL_SERVERS, tcp } from './nest-transports.ts';
 import { rabbitMqExchangeHarness, rabbitMqQueueHarness } from './rabbitmq.harness.ts';
@@ -14,6 +14,7 @@ jest.describe('InMemoryTransport', () => transportContract(inMemoryTransportHarn
 
 const adapters: [string, ServiceName[], () => TransportHarness][] = [
   ['Kafka', ['kafka'], kafkaHarness],
+  ['Kafka by @platformatic/kafka', ['kafka'], platformaticKafkaHarness],
   ['RabbitMQ, one queue', ['rabbitmq'], rabbitMqQueueHarness],
   ['RabbitMQ, a topic exchange', ['rabbitmq'], rabbitMqExchangeHarness],
 ];

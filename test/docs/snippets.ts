@@ -24,7 +24,7 @@ export interface Document {
 /** Whose code is checked: README.md, those of the packages, and docs/*.md. */
 export function documents(): Document[] {
   const pages = readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md'));
-  const readmes = ['core', 'mikro-orm', 'testing'].map((name) => `packages/${name}/README.md`);
+  const readmes = ['core', 'kafka', 'mikro-orm', 'testing'].map((name) => `packages/${name}/README.md`);
   return ['README.md', ...readmes, ...pages.sort().map((name) => posix.join('docs', name))].map(readDocument);
 }
 

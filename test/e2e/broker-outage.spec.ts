@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { Outbox, OutboxRelay, type TransportOption } from '@cqrs-outbox/core';
+import { PlatformaticKafkaTransport } from '@cqrs-outbox/kafka';
 import { Transport } from '@nestjs/microservices';
 import { connect } from 'amqplib';
 import { Kafka, logLevel } from 'kafkajs';
@@ -8,13 +9,15 @@ import { describeWith } from '../services/describe-with.ts';
 import * as kafka from '../services/kafka.ts';
 import * as rabbitmq from '../services/rabbitmq.ts';
 import { createRunDirectory, type RunDirectory } from '../services/run-directory.ts';
-import type { RunningServer, ServiceKind } from '../services/service.ts';
+import type { RunningServer, ServiceKind, ServiceName } from '../services/service.ts';
 import { freePort } from '../services/wait.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
 import { eventually } from '../support/eventually.ts';
 import { OrderPaid } from '../support/orders.ts';
 
 interface OutageBroker {
+  name: string;
+  needs: ServiceName;
   kind: ServiceKind;
   transport(port: number): TransportOption;
   /** The steps that arrived, in order, duplicates included. */
@@ -24,9 +27,30 @@ interface OutageBroker {
 
 const queue = `outage-${randomUUID().slice(0, 8)}`;
 
-const BROKERS: Readonly<Record<'kafka' | 'rabbitmq', OutageBroker>> = {
-  kafka: {
-    kind: kafka,
+const KAFKA: Omit<OutageBroker, 'name' | 'transport'> = {
+  needs: 'kafka',
+  kind: kafka,
+  prepare: async () => undefined,
+  arrived: async (port) => {
+    const client = new Kafka({ brokers: [`127.0.0.1:${port}`], logLevel: logLevel.NOTHING });
+    const consumer = client.consumer({ groupId: randomUUID() });
+    const steps: number[] = [];
+    await consumer.connect();
+    await consumer.subscribe({ topic: 'orders', fromBeginning: true });
+    await consumer.run({
+      eachMessage: async ({ message }) =>
+        void steps.push((JSON.parse(String(message.value)) as { step: number }).step),
+    });
+    await eventually(() => expect(new Set(steps).size).toBe(6)).catch(() => undefined);
+    await consumer.disconnect();
+    return steps;
+  },
+};
+
+const BROKERS: readonly OutageBroker[] = [
+  {
+    ...KAFKA,
+    name: 'kafka',
     transport: (port) => ({
       transport: Transport.KAFKA,
       options: {
@@ -38,23 +62,19 @@ const BROKERS: Readonly<Record<'kafka' | 'rabbitmq', OutageBroker>> = {
         },
       },
     }),
-    prepare: async () => undefined,
-    arrived: async (port) => {
-      const client = new Kafka({ brokers: [`127.0.0.1:${port}`], logLevel: logLevel.NOTHING });
-      const consumer = client.consumer({ groupId: randomUUID() });
-      const steps: number[] = [];
-      await consumer.connect();
-      await consumer.subscribe({ topic: 'orders', fromBeginning: true });
-      await consumer.run({
-        eachMessage: async ({ message }) =>
-          void steps.push((JSON.parse(String(message.value)) as { step: number }).step),
-      });
-      await eventually(() => expect(new Set(steps).size).toBe(6)).catch(() => undefined);
-      await consumer.disconnect();
-      return steps;
-    },
   },
-  rabbitmq: {
+  {
+    ...KAFKA,
+    name: 'kafka, by @platformatic/kafka',
+    transport: (port) =>
+      new PlatformaticKafkaTransport({
+        bootstrapBrokers: [`127.0.0.1:${port}`],
+        publishTimeoutMs: 5_000,
+      }),
+  },
+  {
+    name: 'rabbitmq',
+    needs: 'rabbitmq',
     kind: rabbitmq,
     transport: (port) => ({
       transport: Transport.RMQ,
@@ -84,12 +104,10 @@ const BROKERS: Readonly<Record<'kafka' | 'rabbitmq', OutageBroker>> = {
       return steps;
     },
   },
-};
+];
 
-for (const name of ['kafka', 'rabbitmq'] as const) {
-  const broker = BROKERS[name];
-
-  describeWith([name], `an outage of ${name}`, () => {
+for (const broker of BROKERS) {
+  describeWith([broker.needs], `an outage of ${broker.name}`, () => {
     let directory: RunDirectory;
     let port: number;
     let server: RunningServer | undefined;

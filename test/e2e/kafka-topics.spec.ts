@@ -1,5 +1,12 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
-import { IntegrationEvent, NotificationEvent, Outbox, OutboxRelay } from '@cqrs-outbox/core';
+import {
+  IntegrationEvent,
+  NotificationEvent,
+  Outbox,
+  OutboxRelay,
+  type TransportOption,
+} from '@cqrs-outbox/core';
+import { PlatformaticKafkaTransport } from '@cqrs-outbox/kafka';
 import { Transport } from '@nestjs/microservices';
 import { IsInt } from 'class-validator';
 import { Kafka, logLevel } from 'kafkajs';
@@ -30,7 +37,29 @@ class Small extends NotificationEvent {
   text!: string;
 }
 
-describeWith(['kafka'], 'topics of Kafka', () => {
+type Publisher = (broker: string) => TransportOption;
+
+const PUBLISHERS: Readonly<Record<string, Publisher>> = {
+  'by ClientKafka': (broker) => ({
+    transport: Transport.KAFKA,
+    options: {
+      client: { brokers: [broker], logCreator: () => () => undefined, connectionTimeout: 500 },
+      producer: { allowAutoTopicCreation: false },
+    },
+  }),
+  'by @platformatic/kafka': (broker) =>
+    new PlatformaticKafkaTransport({
+      bootstrapBrokers: [broker],
+      publishTimeoutMs: 5_000,
+      autocreateTopics: false,
+    }),
+};
+
+for (const [name, publisher] of Object.entries(PUBLISHERS)) {
+  describeWith(['kafka'], `topics of Kafka, ${name}`, () => topicTests(publisher));
+}
+
+function topicTests(publisher: Publisher): void {
   let directory: RunDirectory;
   let port: number;
   let server: RunningServer;
@@ -52,13 +81,7 @@ describeWith(['kafka'], 'topics of Kafka', () => {
     test = await createTestApp({
       database: 'libsql',
       options: {
-        transport: {
-          transport: Transport.KAFKA,
-          options: {
-            client: { brokers: [server.url], logCreator: () => () => undefined, connectionTimeout: 500 },
-            producer: { allowAutoTopicCreation: false },
-          },
-        },
+        transport: publisher(server.url),
         relay: { publishTimeoutMs: 5_000, minBackoffMs: 50, maxBackoffMs: 500, maxAttempts: 1_000 },
       },
     });
@@ -141,4 +164,4 @@ describeWith(['kafka'], 'topics of Kafka', () => {
     await consumer.disconnect();
     return values.map((value) => JSON.parse(value) as { of: string; step: number });
   }
-});
+}

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 export const WORKSPACE = fileURLToPath(new URL('../../', import.meta.url));
-export const PACKAGES = ['core', 'mikro-orm', 'testing'] as const;
+export const PACKAGES = ['core', 'kafka', 'mikro-orm', 'testing'] as const;
 export type PackageFolder = (typeof PACKAGES)[number];
 
 /** What the fixture imports beside the packages and their required peers. */

@@ -169,6 +169,8 @@ export {
   type InMemoryMessage,
   InMemoryTransport,
 } from './transports/in-memory.transport.js';
+export { type KafkaAnswer, type KafkaFault, KafkaProducer } from './transports/kafka-producer.js';
+export { KafkaTransport } from './transports/kafka.transport.js';
 export { NullTransport } from './transports/null.transport.js';
 export { type PublishOptions, type PublishResult, Transport } from './transports/transport.js';
 

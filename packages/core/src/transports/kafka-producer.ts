@@ -1,70 +1,45 @@
-import type { ClientKafka } from '@nestjs/microservices';
-import { lastValueFrom } from 'rxjs';
-import { toWireHeaders, type Message } from '../messages/message.js';
-import { closeInTime, withTimeLimit } from './time-limit.js';
+import type { Message } from '../messages/message.js';
 
-/** Produces through Nest's `ClientKafka`, which can be renewed: it then has another kafkajs producer. */
-export class KafkaProducer {
-  readonly #sending = new Set<Promise<void>>();
-  #renewal: Promise<void> | undefined;
-
-  constructor(
-    private readonly client: ClientKafka,
-    private readonly timeoutMs: number,
-    /** Whether the client was made for this producer alone, and can be closed. */
-    private readonly ownsClient: boolean,
-  ) {}
-
-  /** Resolves when a request would be sent at once. */
-  async ready(): Promise<void> {
-    await this.#renewal;
-  }
-
-  /** One produce request. @throws what kafkajs has thrown */
-  async send(topic: string, messages: readonly Message[]): Promise<void> {
-    await this.ready();
-    const sending = this.produce(topic, messages);
-    this.#sending.add(sending);
-    try {
-      await sending;
-    } finally {
-      this.#sending.delete(sending);
-    }
-  }
+/** Port: the client that `KafkaTransport` sends its requests by. Of its methods only `close` may reject. */
+export abstract class KafkaProducer {
+  /**
+   * Does what has to be done before a request to this topic can be sent at once, in bounded time: no lease is asked for
+   * again afterwards. Sends no messages.
+   *
+   * @returns why a request can't be sent, or undefined
+   */
+  abstract prepare(topic: string): Promise<KafkaFault | undefined>;
 
   /**
-   * Has the next request made by a new producer. kafkajs keeps the name of a topic that it could not ask for while the
-   * broker was away, and from then on fails every request, of any topic, for it. A client of the application is left alone.
+   * Sends messages to one topic in one request for each broker, those of one key in the order given, and resolves in
+   * bounded time. Nothing of them may be sent after that: the relay may have given them to another instance.
+   *
+   * @returns what became of each message, those of one key in one answer
    */
-  async renew(): Promise<void> {
-    if (!this.ownsClient) return;
-    this.#renewal ??= this.closeWhenIdle().finally(() => {
-      this.#renewal = undefined;
-    });
-    await this.#renewal;
-  }
+  abstract send(topic: string, messages: readonly Message[]): Promise<readonly KafkaAnswer[]>;
 
-  async close(): Promise<void> {
-    if (!this.ownsClient) return;
-    await closeInTime('the connection to Kafka', async () => this.client.close());
-  }
+  /** Forgets what is known of topics and brokers, after a fault that `mayBeStale`. */
+  abstract renew(): Promise<void>;
 
-  private async closeWhenIdle(): Promise<void> {
-    await Promise.allSettled(this.#sending);
-    // The next request connects again.
-    await this.close();
-  }
+  /** Closes the connections that it has opened itself. */
+  abstract close(): Promise<void>;
+}
 
-  private async produce(topic: string, messages: readonly Message[]): Promise<void> {
-    const records = messages.map((message) => ({
-      key: message.key,
-      value: message.payload,
-      headers: toWireHeaders(message),
-    }));
-    // A batch that failed leaves no listener: the subscription is made before the request can fail.
-    const sent = lastValueFrom(this.client.emitBatch<unknown>(topic, { messages: records }), {
-      defaultValue: undefined,
-    });
-    await withTimeLimit(sent, this.timeoutMs, `Producing ${messages.length} messages to ${topic}`);
-  }
+/** What became of some messages of a request: of all of them, or of those of a partition where the client tells. */
+export interface KafkaAnswer {
+  readonly messages: readonly Message[];
+  /** Why they were not taken; absent: they are acknowledged. */
+  readonly fault?: KafkaFault;
+}
+
+/** Why Kafka has not taken messages. */
+export interface KafkaFault {
+  readonly error: unknown;
+  /**
+   * The protocol's name of the error, such as `MESSAGE_TOO_LARGE`, where a broker has given one
+   * (https://kafka.apache.org/protocol.html#protocol_error_codes).
+   */
+  readonly name: string | undefined;
+  /** Whether the client may have been wrong about the topics, or about who leads them: renewed it may know better. */
+  readonly mayBeStale: boolean;
 }

@@ -1,7 +1,8 @@
-import type { ClientKafka } from '@nestjs/microservices';
 import type { Message } from '../messages/message.js';
-import { KafkaProducer } from './kafka-producer.js';
-import { isUnknownTopic, refusalOf } from './kafka-refusals.js';
+import type { KafkaAnswer, KafkaFault, KafkaProducer } from './kafka-producer.js';
+import { refusalOf, UNKNOWN_TOPIC } from './kafka-refusals.js';
+import { requestsOf, runsOf } from './kafka-requests.js';
+import { closeInTime } from './time-limit.js';
 import {
   HELD,
   PUBLISHED,
@@ -19,26 +20,23 @@ interface PublishingState extends PublishOptions {
   readonly renewedFor: Set<string>;
 }
 
-/** The payloads of one request, and what is added for key and headers of each. Kafka's default limit is 1 MiB. */
-const REQUEST_BYTES = 900 * 1024;
-const OVERHEAD_BYTES = 512;
-/** For so long a topic that was not found is not asked for again by a new producer. */
+/** For so long a topic that was not found is not asked for again by a renewed producer. */
 const UNKNOWN_TOPIC_MS = 10_000;
 
 /**
- * Publishes through Nest's `ClientKafka`: one produce request for all messages of a topic, with the entry's key, its
- * headers, and the payload alone as the value. Acknowledged means acks=-1: all in-sync replicas have it.
+ * Publishes to Kafka: one produce request for all messages of a topic, with the entry's key, its headers, and the payload
+ * alone as the value. Acknowledged means acks=-1: all in-sync replicas have it.
  */
 export class KafkaTransport extends Transport {
   readonly #producer: KafkaProducer;
   /** Topics that have acknowledged something. */
   readonly #knownTopics = new Set<string>();
-  /** Topics that a new producer did not find either, and when that was. */
+  /** Topics that a renewed producer did not find either, and when that was. */
   readonly #unknownTopics = new Map<string, number>();
 
-  constructor(client: ClientKafka, publishTimeoutMs: number, ownsClient: boolean) {
+  constructor(producer: KafkaProducer) {
     super();
-    this.#producer = new KafkaProducer(client, publishTimeoutMs, ownsClient);
+    this.#producer = producer;
   }
 
   override get messagingSystem(): string {
@@ -67,14 +65,9 @@ export class KafkaTransport extends Transport {
   }
 
   async close(): Promise<void> {
-    await this.#producer.close();
+    await closeInTime('the connection to Kafka', () => this.#producer.close());
   }
 
-  /**
-   * Kafka refuses a request for one bad message, in the partition of that message: others may have taken their part.
-   * Halving finds it in a few requests, and keeps the order of the rest: the left half goes first, and keys that failed
-   * there are held back in the right one.
-   */
   private async publishToTopic(
     topic: string,
     batch: readonly Message[],
@@ -83,48 +76,66 @@ export class KafkaTransport extends Transport {
     const { heldKeys, mayStart } = state;
     const messages = batch.filter(({ key }) => !heldKeys.has(key));
     if (messages.length === 0) return;
-    await this.#producer.ready();
-    if (!mayStart()) {
+    const fault = await this.#producer.prepare(topic);
+    if (!fault && !mayStart()) {
       // It may say yes again to what follows, which must not overtake these.
       for (const { key } of messages) heldKeys.add(key);
       return;
     }
-    try {
-      await this.#producer.send(topic, messages);
+    const answers = fault ? [{ messages, fault }] : await this.#producer.send(topic, messages);
+    const stale = answers.filter((answer) => this.isStale(topic, answer, state));
+    for (const answer of answers) if (!stale.includes(answer)) await this.settle(topic, answer, state);
+    if (stale.length === 0) return;
+    state.renewedFor.add(topic);
+    await this.#producer.renew();
+    await this.publishToTopic(
+      topic,
+      stale.flatMap(({ messages }) => messages),
+      state,
+    );
+  }
+
+  /** Whether a renewed producer is to try again: once for a topic, and not for one that was just found unknown. */
+  private isStale(topic: string, { fault }: KafkaAnswer, { renewedFor }: PublishingState): boolean {
+    if (!fault?.mayBeStale || renewedFor.has(topic)) return false;
+    const foundUnknownAt = this.#unknownTopics.get(topic) ?? -Infinity;
+    return fault.name !== UNKNOWN_TOPIC || performance.now() - foundUnknownAt >= UNKNOWN_TOPIC_MS;
+  }
+
+  private async settle(
+    topic: string,
+    { messages, fault }: KafkaAnswer,
+    state: PublishingState,
+  ): Promise<void> {
+    if (!fault) {
       this.#knownTopics.add(topic);
       this.#unknownTopics.delete(topic);
       for (const message of messages) state.results.set(message, PUBLISHED);
-    } catch (error) {
-      if (isUnknownTopic(error)) return this.onUnknownTopic(topic, messages, state, error);
-      const refusal = refusalOf(error);
-      if (!refusal || messages.length === 1) {
-        fail(messages, state, refusal ?? { status: 'unavailable', error });
-        return;
-      }
-      const middle = messages.length >> 1;
-      await this.publishToTopic(topic, messages.slice(0, middle), state);
-      await this.publishToTopic(topic, messages.slice(middle), state);
+    } else if (fault.name === UNKNOWN_TOPIC) {
+      fail(messages, state, this.unknownTopic(topic, fault));
+    } else {
+      const refusal = refusalOf(fault);
+      if (refusal && messages.length > 1) await this.halve(topic, messages, state);
+      else fail(messages, state, refusal ?? { status: 'unavailable', error: fault.error });
     }
   }
 
-  /** It may be another topic that is unknown, see {@link KafkaProducer.renew}: a new producer tells. */
-  private async onUnknownTopic(
-    topic: string,
-    messages: readonly Message[],
-    state: PublishingState,
-    error: unknown,
-  ): Promise<void> {
-    const foundUnknownAt = this.#unknownTopics.get(topic) ?? -Infinity;
-    const isSettled = state.renewedFor.has(topic) || performance.now() - foundUnknownAt < UNKNOWN_TOPIC_MS;
-    if (!isSettled) {
-      state.renewedFor.add(topic);
-      await this.#producer.renew();
-      return this.publishToTopic(topic, messages, state);
-    }
-    // One that was there before is more likely to be there again than the messages are to be wrong.
-    const isNews = this.#knownTopics.delete(topic);
-    if (!isNews) this.#unknownTopics.set(topic, performance.now());
-    fail(messages, state, isNews ? { status: 'unavailable', error } : { status: 'refused', error });
+  /**
+   * Kafka refuses all messages of a request for a partition for one bad one. Where the client does not tell partitions
+   * apart, others may have taken their part. Halving finds it in a few requests, and keeps the order of the rest: the left
+   * half goes first, and keys that failed there are held back in the right one.
+   */
+  private async halve(topic: string, messages: readonly Message[], state: PublishingState): Promise<void> {
+    const middle = messages.length >> 1;
+    await this.publishToTopic(topic, messages.slice(0, middle), state);
+    await this.publishToTopic(topic, messages.slice(middle), state);
+  }
+
+  /** One that was there before is more likely to be there again than the messages are to be wrong. */
+  private unknownTopic(topic: string, { error }: KafkaFault): PublishResult {
+    if (this.#knownTopics.delete(topic)) return { status: 'unavailable', error };
+    this.#unknownTopics.set(topic, performance.now());
+    return { status: 'refused', error };
   }
 }
 
@@ -138,42 +149,4 @@ function fail(
     if (!heldKeys.has(message.key)) results.set(message, result);
     heldKeys.add(message.key);
   }
-}
-
-/** Cuts what goes to one topic into requests that a broker takes with its default `message.max.bytes`. */
-function* requestsOf(messages: readonly Message[]): Generator<Message[]> {
-  let request: Message[] = [];
-  let bytes = 0;
-  for (const message of messages) {
-    const size = (message.payload?.length ?? 0) + OVERHEAD_BYTES;
-    if (request.length > 0 && bytes + size > REQUEST_BYTES) {
-      yield request;
-      request = [];
-      bytes = 0;
-    }
-    request.push(message);
-    bytes += size;
-  }
-  if (request.length > 0) yield request;
-}
-
-/**
- * Cuts a batch where a key goes on to another topic: topics are produced to at the same time, and a key keeps its order
- * across them. As a rule a batch is one run.
- */
-function runsOf(messages: readonly Message[]): Message[][] {
-  const runs: Message[][] = [];
-  let run: Message[] = [];
-  let topicOf = new Map<string, string>();
-  for (const message of messages) {
-    const topic = topicOf.get(message.key);
-    if (run.length === 0 || (topic !== undefined && topic !== message.topic)) {
-      run = [];
-      runs.push(run);
-      topicOf = new Map();
-    }
-    topicOf.set(message.key, message.topic);
-    run.push(message);
-  }
-  return runs;
 }

@@ -18,6 +18,7 @@ import { TracedTransport } from '../tracing/traced-transport.js';
 import { Tracing } from '../tracing/tracing.js';
 import { ClientProxyTransport } from './client-proxy.transport.js';
 import { KafkaTransport } from './kafka.transport.js';
+import { NestKafkaProducer } from './nest-kafka-producer.js';
 import { RabbitMqTransport, routeOf } from './rabbitmq.transport.js';
 import { closeInTime } from './time-limit.js';
 import { OTHER_SYSTEM, Transport } from './transport.js';
@@ -100,7 +101,9 @@ export class Transports {
 
   private adapt(client: ClientProxy, ownsClient: boolean): Transport {
     const { publishTimeoutMs } = this;
-    if (client instanceof ClientKafka) return new KafkaTransport(client, publishTimeoutMs, ownsClient);
+    if (client instanceof ClientKafka) {
+      return new KafkaTransport(new NestKafkaProducer(client, publishTimeoutMs, ownsClient));
+    }
     if (client instanceof ClientRMQ) {
       // Protected in Nest; a client that comes by its token has its route nowhere else.
       const { options = {} } = client as unknown as { options?: NonNullable<RmqOptions['options']> };

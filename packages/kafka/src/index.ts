@@ -1,0 +1,2 @@
+export { PlatformaticKafkaTransport } from './platformatic-kafka.transport.js';
+export { type PlatformaticKafkaOptions } from './platformatic-kafka.options.js';
