@@ -1,3 +1,4 @@
+import { KAFKA_CLIENTS } from '../app/start-app.ts';
 import type { Measurement } from '../cli/measurement.ts';
 import { drainInProcesses } from '../drain-process/drain-in-process.ts';
 import { MEGABYTE, third, type DrainReport } from '../drain-process/drain-report.ts';
@@ -12,13 +13,17 @@ const MIN_RATIO = 0.9;
 /** Whether a very large backlog drains as fast at its end as at its start, and in the same memory. */
 export async function measureBacklog(context: DatabaseContext): Promise<Measurement[]> {
   const { entries: size } = context;
-  const runs = await drainInProcesses(context, size);
-  const { name } = context.database;
-  const work = `backlog ${size}`;
-  return [...speed(work, runs, name), peak(work, runs, name), retained(work, runs, name)];
+  const measurements: Measurement[] = [];
+  for (const client of KAFKA_CLIENTS) {
+    const runs = await drainInProcesses(context, size, client);
+    const suffix = `${client}, ${context.database.name}`;
+    const work = `backlog ${size}`;
+    measurements.push(...speed(work, runs, suffix), peak(work, runs, suffix), retained(work, runs, suffix));
+  }
+  return measurements;
 }
 
-function speed(work: string, runs: readonly DrainReport[], database: string): Measurement[] {
+function speed(work: string, runs: readonly DrainReport[], suffix: string): Measurement[] {
   const rates = runs.map(({ batches }) => tenthRates(batches));
   const whole = runs.map(({ batches }) => batches.at(-1)!).map(({ total, at }) => total / (at / 1000));
   const unit = 'msg/s';
@@ -27,16 +32,16 @@ function speed(work: string, runs: readonly DrainReport[], database: string): Me
     values: rates.map((tenths) => tenths[0]!),
   };
   return [
-    { work: `${work} to Kafka, ${database}`, unit, values: whole },
+    { work: `${work} to Kafka, ${suffix}`, unit, values: whole },
     {
-      work: `${work}, last tenth, ${database}`,
+      work: `${work}, last tenth, ${suffix}`,
       unit,
       values: rates.map((tenths) => tenths[TENTHS - 1]!),
       floor,
       target: { kind: 'ratio at least', value: MIN_RATIO },
     },
     {
-      work: `${work}, slowest tenth, ${database}`,
+      work: `${work}, slowest tenth, ${suffix}`,
       unit,
       values: rates.map((tenths) => Math.min(...tenths)),
       floor,
@@ -44,11 +49,11 @@ function speed(work: string, runs: readonly DrainReport[], database: string): Me
   ];
 }
 
-function peak(work: string, runs: readonly DrainReport[], database: string): Measurement {
+function peak(work: string, runs: readonly DrainReport[], suffix: string): Measurement {
   const peaks = (which: 'first' | 'last'): number[] =>
     runs.map(({ samples }) => Math.max(...third(which, samples).map(({ rss }) => rss / MEGABYTE)));
   return {
-    work: `${work}, rss max, last third, ${database}`,
+    work: `${work}, rss max, last third, ${suffix}`,
     unit: 'MB',
     values: peaks('last'),
     floor: { what: 'backlog, rss max: the first third of the same run', values: peaks('first') },

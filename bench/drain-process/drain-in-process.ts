@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { fill } from '../app/backlog.ts';
+import type { KafkaClientName } from '../app/start-app.ts';
 import type { DatabaseContext } from '../servers/bench-context.ts';
 import { createOutboxDatabase } from '../servers/create-outbox-database.ts';
 import { KafkaTopic } from '../servers/kafka-topic.ts';
@@ -15,15 +16,19 @@ const START_LIMIT_MS = 60_000;
 const ENTRY_LIMIT_MS = 1;
 
 /** Has one new process for each run drain a backlog to Kafka. @throws Error when a run was not valid */
-export async function drainInProcesses(context: DatabaseContext, size: number): Promise<DrainReport[]> {
+export async function drainInProcesses(
+  context: DatabaseContext,
+  size: number,
+  client: KafkaClientName,
+): Promise<DrainReport[]> {
   const database = await createOutboxDatabase(context.database);
   const reports: DrainReport[] = [];
   try {
     for (let run = 1; run <= context.runs; run += 1) {
       const progress = (what: string): void => {
-        context.progress(`run ${run} of ${context.runs}, ${what} ${size} entries`);
+        context.progress(`${client}, run ${run} of ${context.runs}, ${what} ${size} entries`);
       };
-      reports.push(await drainInProcess({ ...context, progress }, database, size));
+      reports.push(await drainInProcess({ ...context, progress }, database, { size, client }));
     }
   } finally {
     await database.drop();
@@ -34,14 +39,14 @@ export async function drainInProcesses(context: DatabaseContext, size: number): 
 async function drainInProcess(
   context: DatabaseContext,
   database: OutboxDatabase,
-  size: number,
+  { size, client }: { readonly size: number; readonly client: KafkaClientName },
 ): Promise<DrainReport> {
   const topic = await KafkaTopic.create(context.brokers);
   try {
     context.progress('inserting');
     await fill(database, size, topic.name);
     context.progress('draining');
-    const report = await runProcess(context, database, START_LIMIT_MS + size * ENTRY_LIMIT_MS);
+    const report = await runProcess(context, database, client, START_LIMIT_MS + size * ENTRY_LIMIT_MS);
     const [left, written] = [await database.count(), await topic.written()];
     if (left !== 0 || written !== size) {
       throw new Error(`The run is not valid: of ${size} entries ${left} are left, and Kafka has ${written}.`);
@@ -56,11 +61,12 @@ async function drainInProcess(
 async function runProcess(
   context: DatabaseContext,
   database: OutboxDatabase,
+  client: KafkaClientName,
   timeout: number,
 ): Promise<DrainReport> {
   const { name, url } = context.database;
   const { dbName } = database.ormOptions;
-  const args = ['--expose-gc', DRAIN_PROCESS, name, url, dbName!, context.brokers.join(',')];
+  const args = ['--expose-gc', DRAIN_PROCESS, name, url, dbName!, context.brokers.join(','), client];
   const { stdout } = await promisify(execFile)(process.execPath, args, {
     timeout,
     maxBuffer: MAX_OUTPUT_BYTES,

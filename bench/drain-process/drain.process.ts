@@ -1,20 +1,21 @@
 // Drains a backlog in a process of its own, and prints how it went on and what memory it took meanwhile, as JSON.
-// Arguments: the database, its URL and name, the brokers.
+// Arguments: the database, its URL and name, the brokers, and by which client.
 import { subscribe } from 'node:diagnostics_channel';
 import { memoryUsage } from 'node:process';
 import { OUTBOX_CHANNELS, OutboxRelay, type BatchDiagnostic } from '@cqrs-outbox/core';
-import { kafkaOption, startApp } from '../app/start-app.ts';
+import { kafkaOption, startApp, type KafkaClientName } from '../app/start-app.ts';
 import { driverOf } from '../servers/create-outbox-database.ts';
 import type { DatabaseName } from '../servers/outbox-database.ts';
 import type { DrainReport, MemorySample, PublishedBatch } from './drain-report.ts';
 
 const PERIOD_MS = 25;
 
-const [database, clientUrl, dbName, brokers] = process.argv.slice(2) as [
+const [database, clientUrl, dbName, brokers, client] = process.argv.slice(2) as [
   DatabaseName,
   string,
   string,
   string,
+  KafkaClientName,
 ];
 const samples: MemorySample[] = [];
 const batches: PublishedBatch[] = [];
@@ -36,7 +37,7 @@ subscribe(OUTBOX_CHANNELS.published.name, (message) => {
 
 const app = await startApp({
   ormOptions: { driver: driverOf(database), clientUrl, dbName },
-  transport: kafkaOption(brokers.split(',')),
+  transport: kafkaOption(brokers.split(','), client),
   // From here on: what the boot took is not the drain's.
   onStartup: () => {
     heapBefore = heapInUse();

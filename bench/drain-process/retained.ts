@@ -2,9 +2,9 @@ import type { Measurement } from '../cli/measurement.ts';
 import { MEGABYTE, type DrainReport } from './drain-report.ts';
 
 /** A leak shows here, whatever the garbage collector did meanwhile. */
-export function retained(work: string, runs: readonly DrainReport[], database: string): Measurement {
+export function retained(work: string, runs: readonly DrainReport[], suffix: string): Measurement {
   return {
-    work: `${work}, heap in use after it, ${database}`,
+    work: `${work}, heap in use after it, ${suffix}`,
     unit: 'MB',
     values: runs.map(({ heapAfter }) => heapAfter / MEGABYTE),
     floor: {

@@ -1,50 +1,64 @@
 import { OutboxRelay } from '@cqrs-outbox/core';
-import { kafkaOption, startApp } from '../app/start-app.ts';
+import type { INestApplicationContext } from '@nestjs/common';
+import { kafkaOption, startApp, type KafkaClientName } from '../app/start-app.ts';
 import type { Measurement } from '../cli/measurement.ts';
 import type { DatabaseContext } from '../servers/bench-context.ts';
 import { createOutboxDatabase } from '../servers/create-outbox-database.ts';
 import { KafkaTopic } from '../servers/kafka-topic.ts';
+import type { OutboxDatabase, RawRow } from '../servers/outbox-database.ts';
 import { drainByHand } from './hand-written-loop.ts';
-import { measurePair } from './paired-drain.ts';
+import { measurePair, type Way } from './paired-drain.ts';
 import { wireHeadersOf } from './wire-headers.ts';
 
 const SIZE = 20_000;
 
-/** How fast a backlog goes to Kafka, by the relay and by a hand-written loop in turn. */
+/** What the faster client must gain to be worth a package of its own. */
+const MIN_GAIN = 1.3;
+
+/** How fast a backlog goes to Kafka: by the relay beside a hand-written loop, and by the relay with the faster client. */
 export async function measureDrain(context: DatabaseContext): Promise<Measurement[]> {
-  const topic = await KafkaTopic.create(context.brokers);
-  const databases = [
-    await createOutboxDatabase(context.database),
-    await createOutboxDatabase(context.database),
-  ] as const;
-  const { ormOptions } = databases[0];
-  const app = await startApp({ ormOptions, transport: kafkaOption(context.brokers) });
-  const relay = app.get(OutboxRelay, { strict: false });
+  const { brokers } = context;
+  const topic = await KafkaTopic.create(brokers);
+  const databases = await Promise.all([1, 2, 3].map(() => createOutboxDatabase(context.database)));
+  const [first, second, third] = databases as [OutboxDatabase, OutboxDatabase, OutboxDatabase];
+  const apps: INestApplicationContext[] = [];
+  const relayOf = async (client: KafkaClientName, name: string, database: OutboxDatabase): Promise<Way> => {
+    const { ormOptions } = database;
+    const app = await startApp({ ormOptions, transport: kafkaOption(brokers, client) });
+    apps.push(app);
+    const relay = app.get(OutboxRelay, { strict: false });
+    return { name, database, drain: () => relay.runOnce() };
+  };
+  const loop: Way = {
+    name: 'hand-written loop, raw driver and kafkajs',
+    database: second,
+    drain: () => drainByHand(second, (rows) => publishByHand(rows, topic)),
+  };
+  const sink = { topic: topic.name, written: () => topic.written() };
   try {
-    return await measurePair(
-      { what: `drain ${SIZE} to Kafka`, size: SIZE },
-      [
-        { name: 'relay', database: databases[0], drain: () => relay.runOnce() },
-        {
-          name: 'hand-written loop, raw driver and kafkajs',
-          database: databases[1],
-          drain: () =>
-            drainByHand(databases[1], async (rows) => {
-              const messages = rows.map((row) => ({
-                key: row.message_key,
-                value: row.payload,
-                headers: wireHeadersOf(row),
-              }));
-              await topic.producer.sendBatch({ topicMessages: [{ topic: topic.name, messages }] });
-            }),
-        },
-      ],
-      { topic: topic.name, written: () => topic.written() },
-      context,
-    );
+    const nest = await relayOf('nest', 'the relay with the client of Nest', first);
+    const fast = await relayOf('platformatic', 'the relay with @platformatic/kafka', third);
+    return [
+      ...(await measurePair({ what: `drain ${SIZE} to Kafka`, size: SIZE }, [nest, loop], sink, context)),
+      ...(await measurePair(
+        { what: `drain ${SIZE} by @platformatic/kafka`, size: SIZE, minRatio: MIN_GAIN },
+        [fast, nest],
+        sink,
+        context,
+      )),
+    ];
   } finally {
-    await app.close();
+    await Promise.all(apps.map((app) => app.close()));
     await topic.drop();
     await Promise.all(databases.map((database) => database.drop()));
   }
+}
+
+async function publishByHand(rows: readonly RawRow[], topic: KafkaTopic): Promise<void> {
+  const messages = rows.map((row) => ({
+    key: row.message_key,
+    value: row.payload,
+    headers: wireHeadersOf(row),
+  }));
+  await topic.producer.sendBatch({ topicMessages: [{ topic: topic.name, messages }] });
 }

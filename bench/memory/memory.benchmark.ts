@@ -1,3 +1,4 @@
+import { KAFKA_CLIENTS } from '../app/start-app.ts';
 import type { Measurement } from '../cli/measurement.ts';
 import { median } from '../cli/statistics.ts';
 import { drainInProcesses } from '../drain-process/drain-in-process.ts';
@@ -10,22 +11,26 @@ export const MAX_RSS_MB = 250;
 
 /** What memory an application takes that drains a large backlog: one process for each run, sampled from inside. */
 export async function measureMemory(context: DatabaseContext): Promise<Measurement[]> {
-  const runs = await drainInProcesses(context, SIZE);
-  const { name } = context.database;
-  const sampled = (['rss', 'heapUsed'] as const).flatMap((kind) => measurementsOf(kind, runs, name));
-  return [...sampled, retained(`drain ${SIZE}`, runs, name)];
+  const measurements: Measurement[] = [];
+  for (const client of KAFKA_CLIENTS) {
+    const runs = await drainInProcesses(context, SIZE, client);
+    const suffix = `${client}, ${context.database.name}`;
+    const sampled = (['rss', 'heapUsed'] as const).flatMap((kind) => measurementsOf(kind, runs, suffix));
+    measurements.push(...sampled, retained(`drain ${SIZE}`, runs, suffix));
+  }
+  return measurements;
 }
 
 function measurementsOf(
   kind: keyof MemorySample,
   runs: readonly DrainReport[],
-  database: string,
+  suffix: string,
 ): Measurement[] {
   const megabytes = (samples: readonly MemorySample[]): number[] =>
     samples.map((sample) => sample[kind] / MEGABYTE);
   return [
     {
-      work: `drain ${SIZE}, ${kind}, last third, ${database}`,
+      work: `drain ${SIZE}, ${kind}, last third, ${suffix}`,
       unit: 'MB',
       values: runs.map(({ samples }) => median(megabytes(third('last', samples)))),
       floor: {
@@ -34,7 +39,7 @@ function measurementsOf(
       },
     },
     {
-      work: `drain ${SIZE}, ${kind}, max, ${database}`,
+      work: `drain ${SIZE}, ${kind}, max, ${suffix}`,
       unit: 'MB',
       values: runs.map(({ samples }) => Math.max(...megabytes(samples))),
       ...(kind === 'rss' && { target: { kind: 'under', value: MAX_RSS_MB } }),
