@@ -143,14 +143,12 @@ export class OutboxRelay {
     });
   }
 
-  /** These were committed by another process. @internal */
+  /** These were committed by another process, in slots of this one. @internal */
   hear({ slots, hasDelayed }: CommitHint): void {
     const { standing } = this.#leases;
-    const { leasedSlots } = this;
     if (hasDelayed && standing) this.#delayed.look(standing, () => this.wakeAll());
     this.#detached(() => {
-      for (const [destination, group] of slots)
-        this.relays.get(destination)?.wake([...group].filter((slot) => leasedSlots.has(slot)));
+      for (const [destination, group] of slots) this.relays.get(destination)?.wake(group);
     });
   }
 

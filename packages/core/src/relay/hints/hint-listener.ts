@@ -1,8 +1,8 @@
 import { Logger } from '@nestjs/common';
 import { messageOf } from '../../cqrs-outbox.error.js';
-import { closeInTime, withTimeLimit } from '../../transports/time-limit.js';
+import { closeInTime, TimeoutError } from '../../transports/time-limit.js';
 import { backoffMs, type Random } from '../failures/backoff.js';
-import { MAX_TIMER_MS, type RelayClock } from '../relay-clock.js';
+import type { RelayClock } from '../relay-clock.js';
 import { Signal } from '../signal.js';
 import type { CommitHints, StopListening } from './commit-hints.js';
 import { HINT_BACKOFF } from './hint-limits.js';
@@ -59,61 +59,71 @@ export class HintListener {
       // A long outage is one warning and not one for each try.
       if (failures === 1) this.#logger.warn(text);
       else this.#logger.debug(text);
-      if (!(await this.pause(backoffMs(failures, HINT_BACKOFF, this.random)))) return;
+      if (!(await this.goesOnAfter(backoffMs(failures, HINT_BACKOFF, this.random)))) return;
     }
   }
 
   /** @returns why nothing is heard any more; does not reject */
   private async listen(failures: number): Promise<unknown> {
-    const end = new EndOfListening(this.#signal);
+    const lost = new Occurrence(this.#signal);
     let stop: StopListening;
     try {
-      stop = await this.begin(end);
+      stop = await this.begin(lost);
     } catch (error) {
       return error;
     }
     if (failures > 0) this.#logger.log(`Hints are heard again, after ${failures} failure(s).`);
     this.receiver.catchUp();
-    while (!end.hasCome && !this.#isStopping) await this.#signal.wait(MAX_TIMER_MS);
+    await this.wait(Infinity, lost);
     await closeInTime('the hints that are heard', stop);
-    return end.reason;
+    return lost.cause;
   }
 
-  /** Only the end of the listener cuts it short, whatever sets the signal. @returns whether to go on */
-  private async pause(lengthMs: number): Promise<boolean> {
-    const until = this.clock.now() + lengthMs;
-    for (let rest = lengthMs; rest > 0 && !this.#isStopping; rest = until - this.clock.now())
-      await this.#signal.wait(rest);
+  private async begin(lost: Occurrence): Promise<StopListening> {
+    const begun = new Occurrence(this.#signal);
+    // What throws at once rejects too.
+    const beginning = (async () => this.hints.listen((hint) => this.receiver.hear(hint), lost.happen))();
+    beginning.then(begun.happen, begun.happen);
+    await this.wait(LISTEN_LIMIT_MS, begun);
+    if (begun.hasHappened) return beginning;
+    // It may still come, and then nobody wants it.
+    void beginning.then(
+      (stop) => closeInTime('hints that came too late', stop),
+      () => undefined,
+    );
+    throw new TimeoutError('Beginning to listen', LISTEN_LIMIT_MS);
+  }
+
+  /** @returns false when the listener ends meanwhile */
+  private async goesOnAfter(pauseMs: number): Promise<boolean> {
+    await this.wait(pauseMs, new Occurrence(this.#signal));
     return !this.#isStopping;
   }
 
-  private async begin(end: EndOfListening): Promise<StopListening> {
-    // What throws at once rejects too.
-    const beginning = (async () => this.hints.listen((hint) => this.receiver.hear(hint), end.come))();
-    try {
-      return await withTimeLimit(beginning, LISTEN_LIMIT_MS, 'Beginning to listen');
-    } catch (error) {
-      // It may still come, and then nobody wants it.
-      void beginning.then(
-        (stop) => closeInTime('hints that came too late', stop),
-        () => undefined,
-      );
-      throw error;
-    }
+  /** Waits for it, for that long at most, and no longer when the listener ends. */
+  private async wait(limitMs: number, occurrence: Occurrence): Promise<void> {
+    const until = this.clock.now() + limitMs;
+    // Something else may set the signal too.
+    for (
+      let rest = limitMs;
+      rest > 0 && !occurrence.hasHappened && !this.#isStopping;
+      rest = until - this.clock.now()
+    )
+      await this.#signal.wait(rest);
   }
 }
 
-/** Remembers that nothing is heard any more. */
-class EndOfListening {
-  hasCome = false;
-  reason: unknown;
+/** Something that happens once, and sets the signal. */
+class Occurrence {
+  hasHappened = false;
+  cause: unknown;
 
   constructor(private readonly signal: Signal) {}
 
-  readonly come = (reason: unknown): void => {
-    if (this.hasCome) return;
-    this.hasCome = true;
-    this.reason = reason;
+  readonly happen = (cause: unknown): void => {
+    if (this.hasHappened) return;
+    this.hasHappened = true;
+    this.cause = cause;
     this.signal.set();
   };
 }
