@@ -122,6 +122,16 @@ describe('hints of commits that fail', () => {
     expect(tries).toBeLessThanOrEqual(4);
   });
 
+  it('are tried no more often when they are lost before they are heard', async () => {
+    jest.spyOn(Math, 'random').mockReturnValue(0.999);
+    fixture.bus.onListen = (onLost) => onLost(new Error('lost'));
+    await fixture.startRelay();
+    await delay(600);
+    const tries = fixture.bus.calls.filter((call) => call === 'listen').length;
+    expect(tries).toBeGreaterThanOrEqual(2);
+    expect(tries).toBeLessThanOrEqual(4);
+  });
+
   it('are tried no more often when the loss is told of again and again', async () => {
     jest.spyOn(Math, 'random').mockReturnValue(0.999);
     await fixture.startRelay();

@@ -187,8 +187,10 @@ describe('hints of commits', () => {
     await delay(50);
     const theirs = await slotsOf(a, b);
     const fetches = jest.spyOn(a.app.get(OutboxStore), 'fetch');
+    const wakes = jest.spyOn(a.relay, 'hear');
     for (let count = 0; count < 1_000; count++) fixture.bus.send(hint(theirs));
     await delay(50);
+    expect(wakes).not.toHaveBeenCalled();
     expect(fetches).not.toHaveBeenCalled();
   });
 
@@ -197,6 +199,7 @@ describe('hints of commits', () => {
     await listening(1);
     await delay(50);
     const fetches = jest.spyOn(relay.app.get(OutboxStore), 'fetch');
+    const wakes = jest.spyOn(relay.relay, 'hear');
     const startedAt = performance.now();
     for (let count = 0; count < 20_000; count++) {
       fixture.bus.send(hint(SLOTS));
@@ -206,6 +209,7 @@ describe('hints of commits', () => {
     const most = (performance.now() - startedAt) / 4 + 1;
     expect(fetches.mock.calls.length).toBeGreaterThan(0);
     expect(fetches.mock.calls.length).toBeLessThanOrEqual(most);
+    expect(wakes.mock.calls.length).toBeLessThanOrEqual(most);
   });
 
   const slotsOf = async (asker: HintedApp, { relay }: HintedApp): Promise<number[]> => {

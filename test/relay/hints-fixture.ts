@@ -37,7 +37,7 @@ export class HintBus {
   mostInFlight = 0;
   /** What becomes of an announcement before it is delivered. */
   onAnnounce: () => void | Promise<void> = () => undefined;
-  onListen: () => void | Promise<void> = () => undefined;
+  onListen: (onLost: (reason: unknown) => void) => void | Promise<void> = () => undefined;
 
   /** Another application's end of it. */
   port(faults: readonly string[] = []): CommitHints {
@@ -91,7 +91,7 @@ class BusHints extends CommitHints {
   override async listen(onHint: OnHint, onLost: (reason: unknown) => void): Promise<StopListening> {
     const { bus } = this;
     bus.calls.push('listen');
-    await bus.onListen();
+    await bus.onListen(onLost);
     bus.listeners.set(onHint, onLost);
     return async () => {
       bus.calls.push('stop');

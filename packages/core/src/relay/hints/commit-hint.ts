@@ -13,7 +13,7 @@ export interface HintScope {
 /** The text of a hint that would be too long otherwise. */
 const EVERYTHING = JSON.stringify({ all: true });
 
-/** Where something was committed. It grows by what is added, and is never larger than the scope of its application. */
+/** Where something was committed: one hint for all commits since the last. */
 export class CommitHint {
   readonly #slots = new Map<string, Set<number>>();
   #hasDelayed = false;
@@ -21,7 +21,7 @@ export class CommitHint {
   /**
    * Reads what came from another process, or from anybody who can write to the channel.
    *
-   * @returns undefined when it is no hint at all; what is not in the scope is left out
+   * @returns undefined when it is no hint at all. Destinations that are not in the scope are left out; slots may be any
    */
   static parse(text: unknown, { destinations, slotCount }: HintScope): CommitHint | undefined {
     if (typeof text !== 'string' || text.length > MAX_HINT_BYTES) return undefined;
@@ -33,7 +33,7 @@ export class CommitHint {
     for (const destination of destinations) {
       for (let slot = first; content['all'] === true && slot <= last; slot++) hint.add(destination, slot);
       for (const slot of slotsAt(content['slots'], destination))
-        if (isInteger(slot) && slot >= first && slot <= last) hint.add(destination, slot);
+        if (isInteger(slot)) hint.add(destination, slot);
     }
     return hint;
   }
