@@ -21,6 +21,8 @@ export interface AppSettings {
   readonly subscribers?: EventSubscriber[];
   /** @defaultValue a relay with all defaults */
   readonly relay?: false;
+  /** @defaultValue none */
+  readonly commitHints?: boolean;
   /** The last moment before the relay starts. */
   readonly onStartup?: () => void;
 }
@@ -36,7 +38,15 @@ type Options = Pick<
 
 /** What a user has: the module with the store and a broker, nothing tuned. */
 export function startApp(settings: AppSettings): Promise<INestApplicationContext> {
-  const { ormOptions, transport, providers = [], subscribers = [], relay, onStartup } = settings;
+  const {
+    ormOptions,
+    transport,
+    providers = [],
+    subscribers = [],
+    relay,
+    commitHints = false,
+    onStartup,
+  } = settings;
   const imports = [
     MikroOrmModule.forRoot({ ...ormOptions, entities: [...outboxEntities], subscribers }),
     ScheduleModule.forRoot(),
@@ -45,6 +55,7 @@ export function startApp(settings: AppSettings): Promise<INestApplicationContext
       store: MikroOrmOutbox,
       transport,
       ...(relay === false && { relay }),
+      commitHints,
       onStartup: onStartup ? [onStartup] : [],
     }),
   ];
