@@ -27,7 +27,7 @@ export interface AppSettings {
   readonly providers?: Provider[];
   readonly subscribers?: EventSubscriber[];
   /** Where a measurement is of something else than the defaults. */
-  readonly options?: Pick<CqrsOutboxOptions, 'relay' | 'slots' | 'housekeeping'>;
+  readonly options?: Pick<CqrsOutboxOptions, 'relay' | 'slots' | 'housekeeping' | 'commitHints'>;
   /** The last moment before the relay starts. */
   readonly onStartup?: () => void;
 }

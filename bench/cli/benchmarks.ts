@@ -1,6 +1,7 @@
 import { measureBacklog } from '../backlog/backlog.benchmark.ts';
 import { measureDrain } from '../drain/drain.benchmark.ts';
 import { measureRabbitMqDrain } from '../drain/rabbitmq-drain.benchmark.ts';
+import { measureHintLatency } from '../hint/hint.benchmark.ts';
 import { measureGrowth } from '../growth/growth.benchmark.ts';
 import { measureLatency } from '../latency/latency.benchmark.ts';
 import { measureMemory } from '../memory/memory.benchmark.ts';
@@ -21,6 +22,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
     measure: measureRabbitMqDrain,
   },
   { name: 'latency', brokers: ['kafka'], databases: SERVERS, measure: measureLatency },
+  { name: 'hint', brokers: ['kafka'], databases: SERVERS, measure: measureHintLatency },
   { name: 'memory', brokers: ['kafka'], databases: SERVERS, measure: measureMemory },
   { name: 'strict-order', brokers: ['kafka'], databases: SERVERS, measure: measureStrictOrder },
   { name: 'relays', brokers: ['kafka'], databases: SERVERS, measure: measureRelays, isLong: true },

@@ -10,6 +10,7 @@ import { Enhancers } from './mediators/enhancers.js';
 import { STORE_MISSING } from './missing-store.js';
 import { destinationsOf } from './outbox/destinations.js';
 import { OutboxStore } from './outbox/outbox-store.js';
+import { ProcessHints } from './relay/hints/process-hints.js';
 import { OutboxProducer } from './relay/outbox-producer.js';
 import { Tracing } from './tracing/tracing.js';
 import { Transports } from './transports/transports.js';
@@ -29,6 +30,7 @@ export class BootCheck {
     private readonly enhancers: Enhancers,
     private readonly transports: Transports,
     private readonly producer: OutboxProducer,
+    private readonly hints: ProcessHints,
     private readonly store: OutboxStore,
     private readonly tracing: Tracing,
   ) {}
@@ -48,6 +50,7 @@ export class BootCheck {
       ...this.eventFaults(),
       ...this.transports.load(),
       ...this.producer.check(),
+      ...this.hints.load(),
       ...(await this.enhancers.load(this.options.enhancers)),
     ];
     if (faults.length > 0) throw new ConfigurationError(faults);

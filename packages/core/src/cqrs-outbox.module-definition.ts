@@ -7,8 +7,8 @@ import { MissingStore } from './missing-store.js';
 export interface CqrsOutboxModuleExtras {
   /**
    * A module that provides and exports the ports of a store (`UnitOfWork`, `OutboxStore`, `LeaseStore`, `InboxStore`,
-   * `DeadLetterStore`, `ArchiveStore`, `StatusStore`): `MikroOrmOutbox` of `@cqrs-outbox/mikro-orm`, or `InMemoryStore` of
-   * `@cqrs-outbox/testing`.
+   * `DeadLetterStore`, `ArchiveStore`, `StatusStore`, and `CommitHints` where it has them): `MikroOrmOutbox` of
+   * `@cqrs-outbox/mikro-orm`, or `InMemoryStore` of `@cqrs-outbox/testing`.
    */
   store?: Type | DynamicModule;
   /**

@@ -44,6 +44,7 @@ import { OutboxStatus } from './operations/outbox-status.js';
 import { EventEmitter } from './outbox/event-emitter.js';
 import { EventEncoder } from './outbox/event-encoder.js';
 import { Outbox } from './outbox/outbox.js';
+import { ProcessHints } from './relay/hints/process-hints.js';
 import { OutboxProducer } from './relay/outbox-producer.js';
 import { OutboxRelay } from './relay/outbox-relay.js';
 import { WakeUp } from './relay/wake-up.js';
@@ -94,6 +95,7 @@ import { UnitOfWork } from './unit-of-work/unit-of-work.js';
     WakeUp,
     OutboxRelay,
     OutboxProducer,
+    ProcessHints,
     DeadLetters,
     InboxLetterRetry,
     InboxDeadLetters,
@@ -150,6 +152,7 @@ export class CqrsOutboxModule
     unitOfWork: UnitOfWork,
     commitStep: CommitStep,
     private readonly producer: OutboxProducer,
+    private readonly hints: ProcessHints,
     private readonly transports: Transports,
     private readonly readiness: Readiness,
   ) {
@@ -161,6 +164,7 @@ export class CqrsOutboxModule
   /** Checks everything, with all faults in one error. */
   async onModuleInit(): Promise<void> {
     await this.bootCheck.run();
+    this.hints.announce();
   }
 
   /** Runs the hooks of `onStartup`, lets consumers begin, and starts the relay. */
@@ -168,14 +172,15 @@ export class CqrsOutboxModule
     for (const hook of this.options.onStartup) await hook();
     this.readiness.open();
     this.producer.start();
+    this.hints.listen();
   }
 
   /** Drains, while the database and the clients are still open: those close in `onApplicationShutdown`. */
   async onModuleDestroy(): Promise<void> {
-    await this.producer.stop();
+    await Promise.all([this.hints.stopListening(), this.producer.stop()]);
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.transports.close();
+    await Promise.all([this.hints.close(), this.transports.close()]);
   }
 }

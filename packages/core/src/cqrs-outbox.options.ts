@@ -9,6 +9,7 @@ import type {
 import type { EventClass } from './messages/event.js';
 import type { Serializer } from './messages/serializer.js';
 import type { HousekeepingOptions, ResolvedHousekeepingOptions } from './operations/housekeeping.options.js';
+import type { CommitHints } from './relay/hints/commit-hints.js';
 import type { RelayOptions, ResolvedRelayOptions } from './relay/relay.options.js';
 import type { Transport } from './transports/transport.js';
 
@@ -43,6 +44,17 @@ export interface CqrsOutboxOptions extends EnhancerOptions {
    * @defaultValue all defaults of {@link RelayOptions}
    */
   relay?: RelayOptions | false;
+  /**
+   * What tells the relays of other processes of a commit, so that they publish at once what this process has not the slots
+   * for, instead of at their next tick: `true` for what the store has (LISTEN/NOTIFY of PostgreSQL, with `MikroOrmOutbox`;
+   * other databases have nothing of the kind), or {@link CommitHints} of your own or their injection token. Give the same
+   * in all applications that share the outbox, those with `relay: false` included.
+   *
+   * What it costs: a connection for each process, and a message at most each 5 ms while there are commits that another
+   * process relays; none for what this process relays by itself.
+   * @defaultValue false: they wait for their tick
+   */
+  commitHints?: boolean | InjectionToken | CommitHints;
   /**
    * How requests are validated; `false` where another layer has done it.
    * @defaultValue class-validator's rules, without a whitelist
@@ -100,6 +112,8 @@ export interface ResolvedOptions {
   /** For events that name no destination. */
   readonly defaultDestination: string;
   readonly relay: ResolvedRelayOptions | false;
+  /** Undefined: there are none. */
+  readonly commitHints: InjectionToken | CommitHints | undefined;
   readonly validation: RequestValidationOptions | false;
   readonly maxPayloadBytes: number;
   /** Undefined: payloads are not compressed. */

@@ -121,6 +121,7 @@ export {
   type RefusalDiagnostic,
 } from './relay/diagnostics.js';
 export { NonRetryableError } from './relay/failures/non-retryable.error.js';
+export { CommitHints, type StopListening } from './relay/hints/commit-hints.js';
 export { type Lease, LeaseStore, type RelayInstance, type SlotOwner } from './relay/leases/lease-store.js';
 export { OutboxRelay } from './relay/outbox-relay.js';
 export { type RelayOptions } from './relay/relay.options.js';

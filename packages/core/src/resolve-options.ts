@@ -1,3 +1,4 @@
+import type { InjectionToken } from '@nestjs/common';
 import { CronTime } from 'cron';
 import { messageOf } from './cqrs-outbox.error.js';
 import { resolveConsumer } from './consumers/resolve-consumer.js';
@@ -18,6 +19,7 @@ import {
   type HousekeepingOptions,
   type ResolvedHousekeepingOptions,
 } from './operations/housekeeping.options.js';
+import { CommitHints } from './relay/hints/commit-hints.js';
 import { RELAY_DEFAULTS, type RelayOptions, type ResolvedRelayOptions } from './relay/relay.options.js';
 import { Transport } from './transports/transport.js';
 
@@ -35,6 +37,7 @@ const KNOWN = {
     'source',
     'transport',
     'relay',
+    'commitHints',
     'validation',
     'maxPayloadBytes',
     'slots',
@@ -85,6 +88,7 @@ export function resolveOptions(given: CqrsOutboxOptions): ResolvedOptions {
     transports,
     defaultDestination: defaultOf(transports),
     relay: resolveRelay(options.relay, faults),
+    commitHints: resolveCommitHints(options.commitHints, faults),
     validation: resolveSection('validation', options.validation, faults),
     maxPayloadBytes,
     slots,
@@ -125,11 +129,15 @@ function resolveTransports(
 
 /** Nest's options have `transport` (a number) or `customClass`; a record of several has neither under those names. */
 function isTransportOption(value: unknown): value is TransportOption {
-  if (['string', 'symbol', 'function'].includes(typeof value)) return value !== '';
+  if (isToken(value)) return true;
   if (value instanceof Transport) return true;
   return (
     isRecord(value) && (typeof value['transport'] === 'number' || typeof value['customClass'] === 'function')
   );
+}
+
+function isToken(value: unknown): value is InjectionToken {
+  return ['string', 'symbol', 'function'].includes(typeof value) && value !== '';
 }
 
 function defaultOf(transports: ReadonlyMap<string, TransportOption>): string {
@@ -162,6 +170,17 @@ function resolveRelay(
     faults.push(`relay.cron: ${JSON.stringify(relay.cron)} is no cron expression: ${messageOf(error)}`);
   }
   return relay;
+}
+
+function resolveCommitHints(
+  given: CqrsOutboxOptions['commitHints'],
+  faults: string[],
+): InjectionToken | CommitHints | undefined {
+  if (given === undefined || given === false) return undefined;
+  if (given === true) return CommitHints;
+  if (given instanceof CommitHints || isToken(given)) return given;
+  faults.push('commitHints: give true or false, CommitHints, or their token');
+  return undefined;
 }
 
 function resolveCompression(

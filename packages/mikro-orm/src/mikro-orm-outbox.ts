@@ -1,5 +1,6 @@
 import {
   ArchiveStore,
+  CommitHints,
   DeadLetterStore,
   InboxStore,
   LeaseStore,
@@ -16,6 +17,7 @@ import {
   type InjectionToken,
   type ModuleMetadata,
 } from '@nestjs/common';
+import { NotifyHints } from './hints/notify-hints.js';
 import { MikroOrmInboxStore } from './store/inbox/mikro-orm-inbox.store.js';
 import { MikroOrmLeaseStore } from './store/leases/mikro-orm-lease.store.js';
 import { MikroOrmArchiveStore } from './store/operations/mikro-orm-archive.store.js';
@@ -32,6 +34,7 @@ const STORES: FactoryProvider[] = [
   [DeadLetterStore, MikroOrmDeadLetterStore] as const,
   [ArchiveStore, MikroOrmArchiveStore] as const,
   [StatusStore, MikroOrmStatusStore] as const,
+  [CommitHints, NotifyHints] as const,
 ].map(([provide, Store]) => ({
   provide,
   useFactory: (connection: OutboxConnection) => new Store(connection),
@@ -80,6 +83,15 @@ function storeOf(orm: InjectionToken): ModuleMetadata {
       },
       ...STORES,
     ],
-    exports: [UnitOfWork, InboxStore, OutboxStore, LeaseStore, DeadLetterStore, ArchiveStore, StatusStore],
+    exports: [
+      UnitOfWork,
+      InboxStore,
+      OutboxStore,
+      LeaseStore,
+      DeadLetterStore,
+      ArchiveStore,
+      StatusStore,
+      CommitHints,
+    ],
   };
 }

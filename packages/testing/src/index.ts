@@ -26,6 +26,8 @@ export { contractText, eventContract, type EventContract } from './contract/even
 export { type SchemaConversion } from './contract/standard-schemas.js';
 
 export { archiveStoreContract } from './contracts/archive-store.contract.js';
+export { commitHintsContract } from './contracts/commit-hints.contract.js';
+export { type CommitHintsFixture, type CommitHintsHarness } from './contracts/commit-hints-harness.js';
 export { deadLetterStoreContract } from './contracts/dead-letter-store.contract.js';
 export { inboxStoreContract } from './contracts/inbox-store.contract.js';
 export { leaseStoreContract } from './contracts/lease-store.contract.js';

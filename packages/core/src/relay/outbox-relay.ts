@@ -13,9 +13,11 @@ import { DelayedEntries } from './delayed-entries.js';
 import type { DestinationHealth } from './destination-health.js';
 import { DestinationRelay } from './destination-relay.js';
 import { OUTBOX_CHANNELS, type LeaseDiagnostic } from './diagnostics.js';
+import type { CommitHint } from './hints/commit-hint.js';
 import { LeaseStore } from './leases/lease-store.js';
 import { ProcessLeases } from './leases/process-leases.js';
 import { SlotLeases } from './leases/slot-leases.js';
+import { publishAt } from './publish-at.js';
 import { monotonicClock } from './relay-clock.js';
 import { RELAY_DEFAULTS } from './relay.options.js';
 import type { RelayReport } from './relay-report.js';
@@ -78,7 +80,7 @@ export class OutboxRelay {
   async publishOne(messageId: string): Promise<void> {
     const published = await this.#detached(() =>
       this.#leases.use((leases) =>
-        Promise.all([...this.relays.values()].map((relay) => this.publishAt(relay, leases, messageId))),
+        Promise.all([...this.relays.values()].map((relay) => publishAt(relay, leases, messageId))),
       ),
     );
     if (!published.some(Boolean)) {
@@ -109,8 +111,12 @@ export class OutboxRelay {
 
   /** Whether this process is the one for what only one instance should do: it has the first slot. @internal */
   get isFirst(): boolean {
-    const { first } = slotsOf(this.options.slots);
-    return this.#leases.standing?.usable().some(({ slot }) => slot === first) ?? false;
+    return this.leasedSlots.has(slotsOf(this.options.slots).first);
+  }
+
+  /** The slots that this process relays now. @internal */
+  get leasedSlots(): ReadonlySet<number> {
+    return new Set(this.#leases.standing?.usable().map(({ slot }) => slot));
   }
 
   /** @internal */
@@ -134,6 +140,15 @@ export class OutboxRelay {
     this.#detached(() => {
       for (const [destination, group] of Map.groupBy(entries, (entry) => entry.destination))
         this.relays.get(destination)?.wake(new Set(group.map(({ slot }) => slot)));
+    });
+  }
+
+  /** These were committed by another process, in slots of this one. @internal */
+  hear({ slots, hasDelayed }: CommitHint): void {
+    const { standing } = this.#leases;
+    if (hasDelayed && standing) this.#delayed.look(standing, () => this.wakeAll());
+    this.#detached(() => {
+      for (const [destination, group] of slots) this.relays.get(destination)?.wake(group);
     });
   }
 
@@ -226,20 +241,6 @@ export class OutboxRelay {
     return leases;
   }
 
-  private async publishAt(relay: DestinationRelay, leases: SlotLeases, messageId: string): Promise<boolean> {
-    const outcome = await relay.publishUpTo(leases, messageId).catch((cause: unknown) => {
-      throw publishFailed(messageId, relay.destination, cause);
-    });
-    if (outcome === 'refused') throw publishFailed(messageId, relay.destination, 'it was refused');
-    if (outcome === 'leased')
-      throw publishFailed(
-        messageId,
-        relay.destination,
-        'another instance relays its slot, and will publish it',
-      );
-    return outcome === 'published';
-  }
-
   private get relayOptions() {
     return this.options.relay || RELAY_DEFAULTS;
   }
@@ -265,9 +266,4 @@ export class OutboxRelay {
       clock: monotonicClock,
     });
   }
-}
-
-function publishFailed(messageId: string, destination: string, cause: unknown): CqrsOutboxError {
-  const text = `Message ${messageId} was not published to ${destination}: ${messageOf(cause)}.`;
-  return new CqrsOutboxError('PUBLISH_FAILED', text, { cause });
 }

@@ -48,6 +48,11 @@ export class OutboxConnection {
     await (await this.client()).executeQuery(CompiledQuery.raw(statement));
   }
 
+  /** What the pool is made of: `pg`'s own, for PostgreSQL. */
+  async nativeClient(): Promise<unknown> {
+    return this.connection.getNativeClient();
+  }
+
   /** Kysely's transaction out of MikroORM's, which is the same object. */
   asTransaction(transaction: unknown): OutboxTransaction {
     return transaction as OutboxTransaction;
