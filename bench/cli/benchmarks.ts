@@ -1,6 +1,7 @@
 import { measureBacklog } from '../backlog/backlog.benchmark.ts';
 import { measureDrain } from '../drain/drain.benchmark.ts';
 import { measureLatency } from '../latency/latency.benchmark.ts';
+import { measureMediator } from '../mediator/mediator.benchmark.ts';
 import { measureMemory } from '../memory/memory.benchmark.ts';
 import { measureRelays } from '../relays/relays.benchmark.ts';
 import { measureStrictOrder } from '../strict-order/strict-order.benchmark.ts';
@@ -15,6 +16,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   { name: 'latency', brokers: ['kafka'], databases: SERVERS, measure: measureLatency },
   { name: 'memory', brokers: ['kafka'], databases: SERVERS, measure: measureMemory },
   { name: 'strict-order', brokers: ['kafka'], databases: SERVERS, measure: measureStrictOrder },
+  { name: 'mediator', brokers: [], measure: measureMediator },
   { name: 'relays', brokers: ['kafka'], databases: SERVERS, measure: measureRelays, isLong: true },
   { name: 'backlog', brokers: ['kafka'], databases: SERVERS, measure: measureBacklog, isLong: true },
 ];
