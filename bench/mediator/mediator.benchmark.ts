@@ -76,16 +76,7 @@ function externalCall(
   handler: OurInterceptedHandler,
 ): (query: InterceptedLookup) => Promise<unknown> {
   const options = { guards: true, interceptors: true, filters: false };
-  const { execute } = handler;
-  return creator.create(
-    handler,
-    execute,
-    'execute',
-    undefined,
-    undefined,
-    undefined,
-    undefined,
-    options,
-    'cqrs',
-  );
+  const execute = handler.execute as (...args: unknown[]) => unknown;
+  const [none, type] = [undefined, 'cqrs'] as const;
+  return creator.create(handler, execute, 'execute', none, none, none, none, options, type);
 }

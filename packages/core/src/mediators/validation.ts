@@ -14,9 +14,14 @@ export class RequestValidator {
 
   constructor(@Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions) {}
 
+  /** Whether requests of this class can be invalid. */
+  hasRules(requestClass: object): boolean {
+    return this.options.validation !== false && this.#rules.has(requestClass);
+  }
+
   /** Undefined when there is nothing to wait for: a class without rules costs no promise. */
   validate(request: object): Promise<void> | undefined {
-    if (!this.options.validation || !this.#rules.has(request.constructor)) return undefined;
+    if (!this.hasRules(request.constructor)) return undefined;
     return this.check(request);
   }
 
