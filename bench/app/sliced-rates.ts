@@ -1,9 +1,5 @@
-/** One of the ways that are compared. */
-export interface Way {
-  readonly name: string;
-  /** Does the work once. */
-  readonly work: () => unknown;
-}
+/** One of the ways that are compared: does the work once. */
+export type Way = () => unknown;
 
 /** How the work is done. */
 export interface Slicing {
@@ -50,7 +46,7 @@ async function secondsOf(ways: readonly Way[], slicing: Slicing): Promise<number
   return seconds;
 }
 
-async function workOff({ work }: Way, { calls, atATime = 1 }: Slicing): Promise<void> {
+async function workOff(work: Way, { calls, atATime = 1 }: Slicing): Promise<void> {
   let next = 0;
   const worker = async (): Promise<void> => {
     while (next++ < calls) await work();

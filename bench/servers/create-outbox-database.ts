@@ -1,5 +1,7 @@
+import { LibSqlDriver } from '@mikro-orm/libsql';
 import { MariaDbDriver } from '@mikro-orm/mariadb';
 import { PostgreSqlDriver } from '@mikro-orm/postgresql';
+import { LibSqlOutbox } from './libsql.ts';
 import { MariaDbOutbox } from './mariadb.ts';
 import type { DatabaseAddress, DatabaseName, OutboxDatabase } from './outbox-database.ts';
 import { PostgresOutbox } from './postgres.ts';
@@ -11,11 +13,13 @@ export function createOutboxDatabase({ name, url }: DatabaseAddress): Promise<Ou
     case 'postgres':
       return PostgresOutbox.create(url);
     case 'libsql':
-      throw new Error('libSQL has no relay benchmark');
+      return LibSqlOutbox.create();
   }
 }
 
+const DRIVERS = { mariadb: MariaDbDriver, postgres: PostgreSqlDriver, libsql: LibSqlDriver };
+
 /** MikroORM's driver for a database. */
-export function driverOf(name: DatabaseName): typeof MariaDbDriver | typeof PostgreSqlDriver {
-  return name === 'mariadb' ? MariaDbDriver : PostgreSqlDriver;
+export function driverOf(name: DatabaseName): (typeof DRIVERS)[DatabaseName] {
+  return DRIVERS[name];
 }
