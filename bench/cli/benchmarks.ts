@@ -5,6 +5,7 @@ import { measureMediator } from '../mediator/mediator.benchmark.ts';
 import { measureMemory } from '../memory/memory.benchmark.ts';
 import { measureRelays } from '../relays/relays.benchmark.ts';
 import { measureStrictOrder } from '../strict-order/strict-order.benchmark.ts';
+import { measureValidation } from '../validation/validation.benchmark.ts';
 import type { DatabaseName } from '../servers/outbox-database.ts';
 import type { Benchmark } from './benchmark.ts';
 
@@ -17,6 +18,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   { name: 'memory', brokers: ['kafka'], databases: SERVERS, measure: measureMemory },
   { name: 'strict-order', brokers: ['kafka'], databases: SERVERS, measure: measureStrictOrder },
   { name: 'mediator', brokers: [], measure: measureMediator },
+  { name: 'validation', brokers: [], measure: measureValidation },
   { name: 'relays', brokers: ['kafka'], databases: SERVERS, measure: measureRelays, isLong: true },
   { name: 'backlog', brokers: ['kafka'], databases: SERVERS, measure: measureBacklog, isLong: true },
 ];
