@@ -1,6 +1,6 @@
 import { CqrsOutboxModule, type TransportOption } from '@cqrs-outbox/core';
 import { MikroOrmOutbox, outboxEntities } from '@cqrs-outbox/mikro-orm';
-import type { EventSubscriber } from '@mikro-orm/core';
+import type { EntitySchema, EventSubscriber } from '@mikro-orm/core';
 import { MikroOrmModule } from '@mikro-orm/nestjs';
 import type { INestApplicationContext, Provider } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -18,6 +18,8 @@ export interface AppSettings {
   readonly ormOptions: OutboxDatabase['ormOptions'];
   readonly transport: TransportOption;
   readonly providers?: Provider[];
+  /** Beside those of the outbox. */
+  readonly entities?: EntitySchema[];
   readonly subscribers?: EventSubscriber[];
   /** @defaultValue a relay with all defaults */
   readonly relay?: false;
@@ -36,9 +38,17 @@ type Options = Pick<
 
 /** What a user has: the module with the store and a broker, nothing tuned. */
 export function startApp(settings: AppSettings): Promise<INestApplicationContext> {
-  const { ormOptions, transport, providers = [], subscribers = [], relay, onStartup } = settings;
+  const {
+    ormOptions,
+    transport,
+    providers = [],
+    entities = [],
+    subscribers = [],
+    relay,
+    onStartup,
+  } = settings;
   const imports = [
-    MikroOrmModule.forRoot({ ...ormOptions, entities: [...outboxEntities], subscribers }),
+    MikroOrmModule.forRoot({ ...ormOptions, entities: [...outboxEntities, ...entities], subscribers }),
     ScheduleModule.forRoot(),
     CqrsOutboxModule.forRoot({
       source: 'bench',

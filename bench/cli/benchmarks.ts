@@ -1,4 +1,6 @@
 import { measureBacklog } from '../backlog/backlog.benchmark.ts';
+import { measureBoot } from '../boot/boot.benchmark.ts';
+import { measureCommand } from '../command/command.benchmark.ts';
 import { measureDrain } from '../drain/drain.benchmark.ts';
 import { measureLatency } from '../latency/latency.benchmark.ts';
 import { measureMediator } from '../mediator/mediator.benchmark.ts';
@@ -17,8 +19,10 @@ export const BENCHMARKS: readonly Benchmark[] = [
   { name: 'latency', brokers: ['kafka'], databases: SERVERS, measure: measureLatency },
   { name: 'memory', brokers: ['kafka'], databases: SERVERS, measure: measureMemory },
   { name: 'strict-order', brokers: ['kafka'], databases: SERVERS, measure: measureStrictOrder },
+  { name: 'command', brokers: [], databases: [...SERVERS, 'libsql'], measure: measureCommand },
   { name: 'mediator', brokers: [], measure: measureMediator },
   { name: 'validation', brokers: [], measure: measureValidation },
+  { name: 'boot', brokers: [], measure: measureBoot },
   { name: 'relays', brokers: ['kafka'], databases: SERVERS, measure: measureRelays, isLong: true },
   { name: 'backlog', brokers: ['kafka'], databases: SERVERS, measure: measureBacklog, isLong: true },
 ];

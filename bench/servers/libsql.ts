@@ -22,6 +22,8 @@ export class LibSqlOutbox implements OutboxDatabase {
     const directory = await mkdtemp(join(tmpdir(), 'bench-'));
     const path = join(directory, 'outbox.db');
     const connection = new Database(path, { timeout: BUSY_TIMEOUT_MS });
+    // As for any file that several connections write; it stays with the file.
+    connection.exec('pragma journal_mode = wal');
     for (const statement of outboxSchema('sqlite')) connection.exec(statement);
     return new LibSqlOutbox(directory, path, connection);
   }
