@@ -6,6 +6,7 @@ import { measureLatency } from '../latency/latency.benchmark.ts';
 import { measureMediator } from '../mediator/mediator.benchmark.ts';
 import { measureMemory } from '../memory/memory.benchmark.ts';
 import { measureRelays } from '../relays/relays.benchmark.ts';
+import { measureStatements } from '../statements/statements.benchmark.ts';
 import { measureStrictOrder } from '../strict-order/strict-order.benchmark.ts';
 import { measureValidation } from '../validation/validation.benchmark.ts';
 import type { DatabaseName } from '../servers/outbox-database.ts';
@@ -23,6 +24,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   { name: 'mediator', brokers: [], measure: measureMediator },
   { name: 'validation', brokers: [], measure: measureValidation },
   { name: 'boot', brokers: [], measure: measureBoot },
+  { name: 'statements', brokers: [], databases: SERVERS, measure: measureStatements },
   { name: 'relays', brokers: ['kafka'], databases: SERVERS, measure: measureRelays, isLong: true },
   { name: 'backlog', brokers: ['kafka'], databases: SERVERS, measure: measureBacklog, isLong: true },
 ];
