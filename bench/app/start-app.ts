@@ -1,7 +1,7 @@
 import { CqrsOutboxModule, type CqrsOutboxOptions, type TransportOption } from '@cqrs-outbox/core';
 import { PlatformaticKafkaTransport } from '@cqrs-outbox/kafka';
 import { MikroOrmOutbox, outboxEntities } from '@cqrs-outbox/mikro-orm';
-import type { EventSubscriber } from '@mikro-orm/core';
+import type { EntitySchema, EventSubscriber } from '@mikro-orm/core';
 import { MikroOrmModule } from '@mikro-orm/nestjs';
 import type { INestApplicationContext, Provider } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -25,6 +25,8 @@ export interface AppSettings {
   readonly ormOptions: OutboxDatabase['ormOptions'];
   readonly transport: CqrsOutboxOptions['transport'];
   readonly providers?: Provider[];
+  /** Beside those of the outbox. */
+  readonly entities?: EntitySchema[];
   readonly subscribers?: EventSubscriber[];
   /** Where a measurement is of something else than the defaults. */
   readonly options?: Pick<CqrsOutboxOptions, 'relay' | 'slots' | 'housekeeping' | 'commitHints'>;
@@ -43,9 +45,17 @@ type Options = Pick<
 
 /** What a user has: the module with the store and a broker, nothing tuned. */
 export function startApp(settings: AppSettings): Promise<INestApplicationContext> {
-  const { ormOptions, transport, providers = [], subscribers = [], options, onStartup } = settings;
+  const {
+    ormOptions,
+    transport,
+    providers = [],
+    entities = [],
+    subscribers = [],
+    options,
+    onStartup,
+  } = settings;
   const imports = [
-    MikroOrmModule.forRoot({ ...ormOptions, entities: [...outboxEntities], subscribers }),
+    MikroOrmModule.forRoot({ ...ormOptions, entities: [...outboxEntities, ...entities], subscribers }),
     ScheduleModule.forRoot(),
     CqrsOutboxModule.forRoot({
       source: 'bench',

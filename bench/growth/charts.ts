@@ -1,6 +1,6 @@
 import type { BacklogShape } from '../app/backlog.ts';
 import type { AppSettings } from '../app/start-app.ts';
-import type { OutboxDatabase } from '../servers/outbox-database.ts';
+import type { ServerDatabase } from '../servers/outbox-database.ts';
 
 /** A step of what grows. */
 export interface Step {
@@ -12,7 +12,7 @@ export interface Step {
   /** How many destinations share the entries. */
   readonly destinations?: number;
   /** Done once, before the first run of this step; steps run in their order. */
-  readonly prepare?: (database: OutboxDatabase) => Promise<void>;
+  readonly prepare?: (database: ServerDatabase) => Promise<void>;
 }
 
 export interface Chart {
@@ -83,9 +83,9 @@ export const CHARTS: readonly Chart[] = [
 ];
 
 /** Each adds what is missing to the step before it. */
-function besideSteps(table: Parameters<OutboxDatabase['fillBeside']>[0], sizes: readonly number[]) {
+function besideSteps(table: Parameters<ServerDatabase['fillBeside']>[0], sizes: readonly number[]) {
   return sizes.map((x, index) => ({
     x,
-    prepare: (database: OutboxDatabase) => database.fillBeside(table, x - (sizes[index - 1] ?? 0)),
+    prepare: (database: ServerDatabase) => database.fillBeside(table, x - (sizes[index - 1] ?? 0)),
   }));
 }

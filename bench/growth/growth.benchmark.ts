@@ -3,9 +3,9 @@ import { backlog } from '../app/backlog.ts';
 import { kafkaOption, startApp } from '../app/start-app.ts';
 import type { Measurement } from '../cli/measurement.ts';
 import type { DatabaseContext } from '../servers/bench-context.ts';
-import { createOutboxDatabase } from '../servers/create-outbox-database.ts';
+import { createServerDatabase } from '../servers/create-outbox-database.ts';
 import { KafkaTopic } from '../servers/kafka-topic.ts';
-import type { OutboxDatabase } from '../servers/outbox-database.ts';
+import type { ServerDatabase } from '../servers/outbox-database.ts';
 import { CHARTS, type Chart, type Step } from './charts.ts';
 import { measureHeldTransaction } from './held-transaction.ts';
 
@@ -25,7 +25,7 @@ async function measureChart(chart: Chart, context: DatabaseContext): Promise<Mea
   const topic = await KafkaTopic.create(context.brokers);
   const values = new Map<Step, number[]>(chart.steps.map((step) => [step, []]));
   try {
-    const database = await createOutboxDatabase(context.database);
+    const database = await createServerDatabase(context.database);
     try {
       for (const step of chart.steps) {
         await step.prepare?.(database);
@@ -49,7 +49,7 @@ async function measureChart(chart: Chart, context: DatabaseContext): Promise<Mea
 }
 
 interface Scene {
-  readonly database: OutboxDatabase;
+  readonly database: ServerDatabase;
   readonly topic: KafkaTopic;
   readonly brokers: string[];
 }

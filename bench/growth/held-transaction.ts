@@ -3,7 +3,7 @@ import { backlog } from '../app/backlog.ts';
 import { kafkaOption, startApp } from '../app/start-app.ts';
 import type { Measurement } from '../cli/measurement.ts';
 import type { DatabaseContext } from '../servers/bench-context.ts';
-import { createOutboxDatabase } from '../servers/create-outbox-database.ts';
+import { createServerDatabase } from '../servers/create-outbox-database.ts';
 import { KafkaTopic } from '../servers/kafka-topic.ts';
 
 const SIZE = 10_000;
@@ -38,7 +38,7 @@ export async function measureHeldTransaction(context: DatabaseContext): Promise<
 
 async function drains(context: DatabaseContext, progress: (drain: number) => void): Promise<number[]> {
   const topic = await KafkaTopic.create(context.brokers);
-  const database = await createOutboxDatabase(context.database);
+  const database = await createServerDatabase(context.database);
   const app = await startApp({ ormOptions: database.ormOptions, transport: kafkaOption(context.brokers) });
   const relay = app.get(OutboxRelay, { strict: false });
   let end: (() => Promise<void>) | undefined;

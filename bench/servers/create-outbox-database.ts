@@ -1,21 +1,30 @@
+import { LibSqlDriver } from '@mikro-orm/libsql';
 import { MariaDbDriver } from '@mikro-orm/mariadb';
 import { PostgreSqlDriver } from '@mikro-orm/postgresql';
+import { LibSqlOutbox } from './libsql.ts';
 import { MariaDbOutbox } from './mariadb.ts';
-import type { DatabaseAddress, DatabaseName, OutboxDatabase } from './outbox-database.ts';
+import type { DatabaseAddress, DatabaseName, OutboxDatabase, ServerDatabase } from './outbox-database.ts';
 import { PostgresOutbox } from './postgres.ts';
 
 export function createOutboxDatabase({ name, url }: DatabaseAddress): Promise<OutboxDatabase> {
+  return name === 'libsql' ? LibSqlOutbox.create() : createServerDatabase({ name, url });
+}
+
+/** @throws Error for libSQL, which has no server */
+export function createServerDatabase({ name, url }: DatabaseAddress): Promise<ServerDatabase> {
   switch (name) {
     case 'mariadb':
       return MariaDbOutbox.create(url);
     case 'postgres':
       return PostgresOutbox.create(url);
     case 'libsql':
-      throw new Error('libSQL has no relay benchmark');
+      throw new Error('libSQL has no server');
   }
 }
 
+const DRIVERS = { mariadb: MariaDbDriver, postgres: PostgreSqlDriver, libsql: LibSqlDriver };
+
 /** MikroORM's driver for a database. */
-export function driverOf(name: DatabaseName): typeof MariaDbDriver | typeof PostgreSqlDriver {
-  return name === 'mariadb' ? MariaDbDriver : PostgreSqlDriver;
+export function driverOf(name: DatabaseName): (typeof DRIVERS)[DatabaseName] {
+  return DRIVERS[name];
 }

@@ -9,8 +9,8 @@ import {
   COLUMNS,
   INSERT_SIZE,
   type InsertedRow,
-  type OutboxDatabase,
   type RawRow,
+  type ServerDatabase,
 } from './outbox-database.ts';
 
 /** Undo records that other sessions may always keep alive, and how long to wait for the rest to be purged. */
@@ -18,7 +18,7 @@ const SETTLED_HISTORY = 500;
 const SETTLE_LIMIT_MS = 10_000;
 
 /** MariaDB by mysql2, which is also the driver under MikroORM. */
-export class MariaDbOutbox implements OutboxDatabase {
+export class MariaDbOutbox implements ServerDatabase {
   static async create(url: string): Promise<MariaDbOutbox> {
     const dbName = `bench_${randomBytes(6).toString('hex')}`;
     const connection = await createConnection(url);

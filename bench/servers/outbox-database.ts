@@ -52,10 +52,6 @@ export interface OutboxDatabase {
   insert(rows: readonly InsertedRow[]): Promise<() => Promise<void>>;
   select(after: string | number, limit: number): Promise<RawRow[]>;
   remove(ids: readonly (string | number)[]): Promise<void>;
-  /** Fills a table that lies beside the outbox with rows that the relay has nothing to do with. */
-  fillBeside(table: 'cqrs_outbox_archive' | 'cqrs_outbox_dead_letter', rows: number): Promise<void>;
-  /** Opens a transaction that has seen the table, as a report or a forgotten session would. @returns its end */
-  openTransaction(): Promise<() => Promise<void>>;
   count(): Promise<number>;
   /** Deletes all rows, by a quicker way than one by one. */
   clear(): Promise<void>;
@@ -64,7 +60,15 @@ export interface OutboxDatabase {
   drop(): Promise<void>;
 }
 
-/** The columns of {@link OutboxDatabase.fillBeside} that have no default, with SQL for each; `n` is the number of the row. */
+/** One of a server. */
+export interface ServerDatabase extends OutboxDatabase {
+  /** Fills a table that lies beside the outbox with rows that the relay has nothing to do with. */
+  fillBeside(table: 'cqrs_outbox_archive' | 'cqrs_outbox_dead_letter', rows: number): Promise<void>;
+  /** Opens a transaction that has seen the table, as a report or a forgotten session would. @returns its end */
+  openTransaction(): Promise<() => Promise<void>>;
+}
+
+/** The columns of {@link ServerDatabase.fillBeside} that have no default, with SQL for each; `n` is the number of the row. */
 export function besideColumns(
   table: 'cqrs_outbox_archive' | 'cqrs_outbox_dead_letter',
   text: (n: string) => string,

@@ -8,12 +8,12 @@ import {
   COLUMNS,
   INSERT_SIZE,
   type InsertedRow,
-  type OutboxDatabase,
   type RawRow,
+  type ServerDatabase,
 } from './outbox-database.ts';
 
 /** PostgreSQL by pg, which is also the driver under MikroORM. */
-export class PostgresOutbox implements OutboxDatabase {
+export class PostgresOutbox implements ServerDatabase {
   static async create(url: string): Promise<PostgresOutbox> {
     const dbName = `bench_${randomBytes(6).toString('hex')}`;
     await runOnce(url, `create database ${dbName}`);

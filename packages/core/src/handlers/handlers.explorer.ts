@@ -11,6 +11,19 @@ import { HANDLING_PHASES } from './handling-phase.js';
 import { handlerMetadataOf, type HandlerMetadata } from './handler-metadata.js';
 import { RequestMap } from './request-map.js';
 
+/** A class with a handler's decorator, and what that says. */
+interface DecoratedClass {
+  readonly handlerClass: Type<object>;
+  readonly metadata: HandlerMetadata;
+}
+
+/** What each kind of handler is decorated with, and what it may handle. */
+const KINDS = {
+  command: { decorator: '@CommandHandler', bases: [Command] },
+  query: { decorator: '@QueryHandler', bases: [Query] },
+  event: { decorator: '@EventHandler', bases: [DomainEvent, NotificationEvent, ECSTEvent] },
+} as const;
+
 /** Finds the decorated handlers of every module and fills the maps with them. */
 @Injectable()
 export class HandlersExplorer {
@@ -24,20 +37,20 @@ export class HandlersExplorer {
   explore(): string[] {
     const faults: string[] = [];
     for (const wrapper of this.discovery.getProviders()) {
-      if (wrapper.isAlias) continue;
+      const { isAlias, metatype, token } = wrapper;
+      if (isAlias) continue;
       // A factory or a value, such as a mock in a test, stands in for the class that is its token.
-      const handlerClass = [wrapper.metatype, wrapper.token].find(isDecorated);
-      const metadata = handlerClass && handlerMetadataOf(handlerClass);
-      if (metadata) faults.push(...this.register(wrapper as InstanceWrapper<object>, handlerClass, metadata));
+      const found = decorated(metatype) ?? (token === metatype ? undefined : decorated(token));
+      if (found) this.register(wrapper as InstanceWrapper<object>, found, faults);
     }
     return faults;
   }
 
   private register(
     wrapper: InstanceWrapper<object>,
-    handlerClass: Type<object>,
-    metadata: HandlerMetadata,
-  ): string[] {
+    { handlerClass, metadata }: DecoratedClass,
+    faults: string[],
+  ): void {
     const handler: HandlerReference = {
       handlerClass,
       moduleName: wrapper.host?.name ?? 'unknown module',
@@ -47,7 +60,6 @@ export class HandlersExplorer {
       instance: undefined,
     };
     const method = metadata.kind === 'event' ? 'handle' : 'execute';
-    const faults: string[] = [];
     if (typeof (handlerClass.prototype as Record<string, unknown>)[method] !== 'function') {
       faults.push(`${describeHandler(handler)} has no method ${method}()`);
     }
@@ -55,7 +67,6 @@ export class HandlersExplorer {
     if (phaseFault !== undefined) faults.push(`${describeHandler(handler)}: ${phaseFault}`);
     const fault = this.bind(metadata.kind, metadata.handles, handler);
     if (fault !== undefined) faults.push(fault);
-    return faults;
   }
 
   private bind(
@@ -63,16 +74,13 @@ export class HandlersExplorer {
     handled: unknown,
     handler: HandlerReference,
   ): string | undefined {
-    const decorator = { command: '@CommandHandler', query: '@QueryHandler', event: '@EventHandler' }[kind];
+    const { decorator, bases } = KINDS[kind];
     if (!isClass(handled)) {
       return (
         `${describeHandler(handler)}: ${decorator} got ${String(handled)}, which is no class; with undefined, look for ` +
         `a circular import`
       );
     }
-    const bases = { command: [Command], query: [Query], event: [DomainEvent, NotificationEvent, ECSTEvent] }[
-      kind
-    ];
     if (!bases.some((base) => handled.prototype instanceof base)) {
       const expected = bases.map(({ name }) => name).join(', ');
       return `${describeHandler(handler)}: ${decorator}(${handled.name}), but ${handled.name} does not extend ${expected}`;
@@ -110,6 +118,8 @@ function isClass(value: unknown): value is Type<object> {
   return typeof value === 'function' && value.prototype !== undefined;
 }
 
-function isDecorated(candidate: unknown): candidate is Type<object> {
-  return typeof candidate === 'function' && handlerMetadataOf(candidate) !== undefined;
+function decorated(candidate: unknown): DecoratedClass | undefined {
+  if (typeof candidate !== 'function') return undefined;
+  const metadata = handlerMetadataOf(candidate);
+  return metadata && { handlerClass: candidate as Type<object>, metadata };
 }

@@ -5,9 +5,20 @@ import {
   type NestInterceptor,
   type Type,
 } from '@nestjs/common';
-import { ApplicationConfig, ExternalContextCreator, ModuleRef, ModulesContainer } from '@nestjs/core';
+import {
+  ApplicationConfig,
+  ExternalContextCreator,
+  ModuleRef,
+  ModulesContainer,
+  type NestContainer,
+} from '@nestjs/core';
+import { ExternalExceptionFilterContext } from '@nestjs/core/exceptions/external-exception-filter-context.js';
+import { GuardsConsumer, GuardsContextCreator } from '@nestjs/core/guards/index.js';
+import { InterceptorsContextCreator } from '@nestjs/core/interceptors/index.js';
+import { PipesConsumer, PipesContextCreator } from '@nestjs/core/pipes/index.js';
 import { messageOf } from '../cqrs-outbox.error.js';
 import { findProvided } from '../find-provided.js';
+import { InterceptorChain } from './interceptor-chain.js';
 
 /** Nest enhancers given to `forRoot`: classes that Nest can construct, or instances. */
 export interface EnhancerOptions {
@@ -61,16 +72,36 @@ export class Enhancers {
 
   /** To be called when global enhancers are final, that is after the application's initialisation. */
   createContextCreator(): ExternalContextCreator {
-    const facade = { applicationConfig: this.config, getModules: () => this.modules };
-    // The creator asks its container for these two alone; Nest does not let the container itself be injected.
-    return ExternalContextCreator.fromContainer(
-      facade as unknown as Parameters<typeof ExternalContextCreator.fromContainer>[0],
+    const { config, modules } = this;
+    // Its parts ask their container for these two alone; Nest does not let the container itself be injected.
+    const facade = { applicationConfig: config, getModules: () => modules } as unknown as NestContainer;
+    return new ExternalContextCreator(
+      new GuardsContextCreator(facade, config),
+      new GuardsConsumer(),
+      new InterceptorsContextCreator(facade, config),
+      new InterceptorChain(),
+      modules,
+      new PipesContextCreator(facade, config),
+      new PipesConsumer(),
+      new ExternalExceptionFilterContext(facade, config),
     );
   }
 
   /** Whether any global filter would see an error: without one, Nest's default only logs the error a second time. */
-  get hasGlobalFilters(): boolean {
+  get haveGlobalFilters(): boolean {
     return this.config.getGlobalFilters().length + this.config.getGlobalRequestFilters().length > 0;
+  }
+
+  /** Whether there are any that are around every handler. Final when global enhancers are. */
+  get haveGlobal(): boolean {
+    const { config } = this;
+    const others = [
+      config.getGlobalGuards(),
+      config.getGlobalRequestGuards(),
+      config.getGlobalInterceptors(),
+      config.getGlobalRequestInterceptors(),
+    ];
+    return this.haveGlobalFilters || others.some(({ length }) => length > 0);
   }
 
   private get config(): CqrsApplicationConfig {

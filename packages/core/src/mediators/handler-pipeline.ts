@@ -1,9 +1,15 @@
 import 'reflect-metadata';
 import { Injectable, type ContextType } from '@nestjs/common';
-import { EXCEPTION_FILTERS_METADATA } from '@nestjs/common/constants.js';
+import {
+  EXCEPTION_FILTERS_METADATA,
+  GUARDS_METADATA,
+  INTERCEPTORS_METADATA,
+} from '@nestjs/common/constants.js';
 import { ContextIdFactory, ModuleRef, type ExternalContextCreator } from '@nestjs/core';
+import { isObservable, lastValueFrom } from 'rxjs';
 import type { HandlerReference } from '../handlers/handler-reference.js';
 import { Enhancers } from './enhancers.js';
+import { rejected } from './rejected.js';
 
 /**
  * The type of our execution contexts: `context.getType<CqrsContextType>() === 'cqrs'`. `getArgs()` gives the request,
@@ -17,10 +23,12 @@ export type Invocation = (...args: unknown[]) => Promise<unknown>;
 /** What is done around the handler's method and inside all enhancers: validation, transaction, inbox. */
 export type InnermostStep = (proceed: () => Promise<unknown>, args: readonly unknown[]) => Promise<unknown>;
 
+const ENHANCERS = [GUARDS_METADATA, INTERCEPTORS_METADATA, EXCEPTION_FILTERS_METADATA];
+
 /**
- * Puts Nest's enhancers (guards, interceptors, filters) around a handler's method. For a handler with a single
- * instance that is done once; a request-scoped or transient one is resolved for each call, in a context of its own in
- * which `REQUEST` is the request or event.
+ * Puts Nest's enhancers (guards, interceptors, filters) around a handler's method; one that has none is called directly. For
+ * a handler with a single instance that is done once; a request-scoped or transient one is resolved for each call, in a
+ * context of its own in which `REQUEST` is the request or event.
  */
 @Injectable()
 export class HandlerPipeline {
@@ -31,32 +39,36 @@ export class HandlerPipeline {
     private readonly enhancers: Enhancers,
   ) {}
 
-  prepare(handler: HandlerReference, method: string, step: InnermostStep): Invocation {
+  /** @param step left out: nothing is done around the method. @returns what never throws, but rejects */
+  prepare(handler: HandlerReference, method: string, step?: InnermostStep): Invocation {
     const { instance, wrapper } = handler;
     const single =
       instance ?? (wrapper?.isDependencyTreeStatic() && !wrapper.isTransient ? wrapper.instance : undefined);
-    if (single) return this.enhance(single, method, step);
+    if (single) return this.enhance(handler, single, method, step);
 
     return async (...args) => {
       const contextId = ContextIdFactory.create();
       this.moduleRef.registerRequestByContextId(args[0], contextId);
       const scoped = await this.moduleRef.resolve<object>(handler.handlerClass, contextId, { strict: false });
-      return this.enhance(scoped, method, step, contextId, wrapper?.id)(...args);
+      return this.enhance(handler, scoped, method, step, contextId, wrapper?.id)(...args);
     };
   }
 
   private enhance(
+    { handlerClass }: HandlerReference,
     instance: object,
     methodName: string,
-    step: InnermostStep,
+    step: InnermostStep | undefined,
     contextId?: ReturnType<typeof ContextIdFactory.create>,
     inquirerId?: string,
   ): Invocation {
     const method = (instance as Record<string, Invocation>)[methodName] as Invocation;
-    const hasFilters = this.enhancers.hasGlobalFilters || this.declaresFilters(instance, method);
+    const targets = [handlerClass, instance.constructor, method];
+    if (!this.enhancers.haveGlobal && !targets.some(declaresEnhancers)) return direct(instance, method, step);
+    const hasFilters = this.enhancers.haveGlobalFilters || targets.some(declaresFilters);
     return this.creator.create(
       instance,
-      withStep(method, step),
+      step ? withStep(method, step) : method,
       methodName,
       undefined,
       undefined,
@@ -67,16 +79,36 @@ export class HandlerPipeline {
     ) as Invocation;
   }
 
-  private declaresFilters(instance: object, method: Invocation): boolean {
-    return [instance.constructor, method].some((target) =>
-      Reflect.hasMetadata(EXCEPTION_FILTERS_METADATA, target),
-    );
-  }
-
   /** Made at the first call, when the application has all its global enhancers. */
   private get creator(): ExternalContextCreator {
     return (this.#creator ??= this.enhancers.createContextCreator());
   }
+}
+
+function declaresFilters(target: object): boolean {
+  return Reflect.hasMetadata(EXCEPTION_FILTERS_METADATA, target);
+}
+
+function declaresEnhancers(target: object): boolean {
+  return ENHANCERS.some((key) => Reflect.hasMetadata(key, target));
+}
+
+/** A call without enhancers; as with them, the last value of an Observable is the result. */
+function direct(instance: object, method: Invocation, step: InnermostStep | undefined): Invocation {
+  const call: Invocation = (...args) => {
+    try {
+      const result: unknown = method.apply(instance, args);
+      return result instanceof Promise ? result : settle(result);
+    } catch (error) {
+      return rejected(error);
+    }
+  };
+  return step ? (...args) => step(() => call(...args), args) : call;
+}
+
+async function settle(result: unknown): Promise<unknown> {
+  const value = await result;
+  return isObservable(value) ? lastValueFrom(value) : value;
 }
 
 /**

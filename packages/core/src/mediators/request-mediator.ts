@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type Type } from '@nestjs/common';
 import { HandlerNotFoundError } from '../cqrs-outbox.error.js';
 import { RequestMap, type RequestBinding } from '../handlers/request-map.js';
 import { checkedCorrelationId } from '../messages/correlation-id.js';
@@ -7,7 +7,8 @@ import { Tracing } from '../tracing/tracing.js';
 import { CommandUnitOfWork } from '../unit-of-work/command-unit-of-work.js';
 import { ExecutionScope } from '../unit-of-work/execution-scope.js';
 import { UnitOfWork } from '../unit-of-work/unit-of-work.js';
-import { HandlerPipeline, type InnermostStep, type Invocation } from './handler-pipeline.js';
+import { HandlerPipeline, type InnermostStep } from './handler-pipeline.js';
+import { rejected } from './rejected.js';
 import { RequestValidator } from './validation.js';
 
 /** How a request is sent. */
@@ -20,10 +21,13 @@ export interface SendOptions {
   correlationId?: string | undefined;
 }
 
+/** The way of the requests of one class to their handler. */
+type Route = (request: object) => Promise<unknown>;
+
 /** Sends commands and queries to their handlers. */
 @Injectable()
 export class RequestMediator {
-  readonly #invocations = new Map<unknown, Invocation>();
+  readonly #routes = new Map<Type, Route>();
 
   constructor(
     private readonly requests: RequestMap,
@@ -51,49 +55,57 @@ export class RequestMediator {
    * @throws {@link CqrsOutboxError} with code `CORRELATION_ID` for an id that is none
    * @throws what the handler, an enhancer or the commit throws
    */
-  async send<R>(request: Request<R>, options: SendOptions = {}): Promise<R> {
-    const requestName = request.constructor.name;
-    if (options.correlationId === undefined)
-      return this.tracing.request(requestName, () => this.run(request));
-    const correlationId = checkedCorrelationId(requestName, options.correlationId);
-    return this.scope.run({ correlationId }, () =>
-      this.tracing.request(requestName, () => this.run(request)),
-    );
-  }
-
-  private async run<R>(request: Request<R>): Promise<R> {
-    const binding = this.requests.get(request.constructor);
-    if (!binding) throw new HandlerNotFoundError(request.constructor.name);
-    const invocation = this.invocationOf(request.constructor, binding);
-    const result =
-      binding.kind === 'query' ? this.runQuery(invocation, request) : this.runCommand(invocation, request);
-    // The decorators tie the handler's result to the request's type.
-    return (await result) as R;
-  }
-
-  private runCommand(invocation: Invocation, command: object): Promise<unknown> {
-    return this.commands.isOpen
-      ? invocation(command)
-      : this.unitOfWork.runInContext(() => invocation(command));
-  }
-
-  private runQuery(invocation: Invocation, query: object): Promise<unknown> {
-    const readOnly = this.unitOfWork.current();
-    const run = (): Promise<unknown> => this.unitOfWork.runInContext(() => invocation(query));
-    return readOnly ? this.scope.run({ readOnly }, run) : run();
-  }
-
-  private invocationOf(requestClass: unknown, { kind, handler }: RequestBinding): Invocation {
-    let invocation = this.#invocations.get(requestClass);
-    if (!invocation) {
-      const step: InnermostStep = async (proceed, args) => {
-        const request = args[0] as object;
-        await this.validator.validate(request);
-        return kind === 'command' ? this.commands.run(request, proceed) : proceed();
-      };
-      invocation = this.pipeline.prepare(handler, 'execute', step);
-      this.#invocations.set(requestClass, invocation);
+  send<R>(request: Request<R>, options: SendOptions = {}): Promise<R> {
+    try {
+      // The decorators tie the handler's result to the request's type.
+      return this.start(request, options) as Promise<R>;
+    } catch (error) {
+      return rejected(error);
     }
-    return invocation;
+  }
+
+  /** Without a promise of its own: a query of a plain handler takes no longer than the handler. */
+  private start(request: object, { correlationId }: SendOptions): Promise<unknown> {
+    const requestClass = request.constructor as Type;
+    const { name } = requestClass;
+    const run = (): Promise<unknown> => this.routeOf(requestClass)(request);
+    if (correlationId === undefined) return this.tracing.request(name, run);
+    const changes = { correlationId: checkedCorrelationId(name, correlationId) };
+    return this.scope.run(changes, () => this.tracing.request(name, run));
+  }
+
+  /** Found at the first request of a class. */
+  private routeOf(requestClass: Type): Route {
+    const known = this.#routes.get(requestClass);
+    if (known) return known;
+    const binding = this.requests.get(requestClass);
+    if (!binding) throw new HandlerNotFoundError(requestClass.name);
+    const route =
+      binding.kind === 'query' ? this.queryRoute(requestClass, binding) : this.commandRoute(binding);
+    this.#routes.set(requestClass, route);
+    return route;
+  }
+
+  private commandRoute({ handler }: RequestBinding): Route {
+    const invocation = this.pipeline.prepare(handler, 'execute', async (proceed, [command]) => {
+      await this.validator.validate(command as object);
+      return this.commands.run(command as object, proceed);
+    });
+    return (command) =>
+      this.commands.isOpen ? invocation(command) : this.unitOfWork.runInContext(() => invocation(command));
+  }
+
+  private queryRoute(queryClass: Type, { handler }: RequestBinding): Route {
+    const validated: InnermostStep = async (proceed, [query]) => {
+      await this.validator.validate(query as object);
+      return proceed();
+    };
+    const step = this.validator.hasRules(queryClass) ? validated : undefined;
+    const invocation = this.pipeline.prepare(handler, 'execute', step);
+    return (query) => {
+      const readOnly = this.unitOfWork.current();
+      const run = (): Promise<unknown> => this.unitOfWork.runInContext(() => invocation(query));
+      return readOnly ? this.scope.run({ readOnly }, run) : run();
+    };
   }
 }

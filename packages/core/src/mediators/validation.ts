@@ -1,26 +1,43 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { getMetadataStorage, validate, validateSync, type ValidationError } from 'class-validator';
+import { validate, validateSync, type ValidationError } from 'class-validator';
 import {
   EventValidationError,
   RequestValidationError,
   type PropertyViolation,
 } from '../cqrs-outbox.error.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
+import { CompiledRules } from './compiled-rules.js';
 
 /** Checks commands and queries by their class-validator rules. A class without rules passes. */
 @Injectable()
 export class RequestValidator {
-  readonly #rules = new RuleLookup();
+  readonly #rules: CompiledRules;
 
-  constructor(@Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions) {}
-
-  /** Undefined when there is nothing to wait for: a class without rules costs no promise. */
-  validate(request: object): Promise<void> | undefined {
-    if (!this.options.validation || !this.#rules.has(request.constructor)) return undefined;
-    return this.check(request);
+  constructor(@Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions) {
+    this.#rules = new CompiledRules(options.validation !== false && options.validation.whitelist === true);
   }
 
-  private async check(request: object): Promise<void> {
+  /** Whether requests of this class can be invalid. */
+  hasRules(requestClass: object): boolean {
+    return this.options.validation !== false && this.#rules.hasRules(requestClass);
+  }
+
+  /** Undefined when there is nothing to wait for: a class without asynchronous rules costs no promise. */
+  validate(request: object): Promise<void> | undefined {
+    if (!this.hasRules(request.constructor)) return undefined;
+    const pending: unknown[] = [];
+    if (!this.#rules.isValid(request, pending)) return this.refuse(request, pending);
+    return pending.length > 0 ? this.awaitRules(request, pending) : undefined;
+  }
+
+  private async awaitRules(request: object, pending: unknown[]): Promise<void> {
+    const results = await Promise.all(pending);
+    if (!results.every(Boolean)) await this.refuse(request);
+  }
+
+  private async refuse(request: object, pending: unknown[] = []): Promise<void> {
+    // They are asked again, and their errors then count.
+    await Promise.allSettled(pending);
     const errors = await validate(request, { ...this.options.validation });
     if (errors.length > 0) throw new RequestValidationError(request.constructor.name, violationsOf(errors));
   }
@@ -29,29 +46,13 @@ export class RequestValidator {
 /** Checks events, synchronously: an append has no promise to wait for. */
 @Injectable()
 export class EventValidator {
-  readonly #rules = new RuleLookup();
+  readonly #rules = new CompiledRules(false);
 
   /** @throws {@link EventValidationError} */
   validate(name: string, event: object): void {
-    if (!this.#rules.has(event.constructor)) return;
+    if (!this.#rules.hasRules(event.constructor) || this.#rules.isValid(event)) return;
     const errors = validateSync(event, {});
     if (errors.length > 0) throw new EventValidationError(name, violationsOf(errors));
-  }
-}
-
-/** Remembers which classes have rules: class-validator takes one without any for an unknown value. */
-class RuleLookup {
-  readonly #known = new Map<object, boolean>();
-
-  has(target: object): boolean {
-    let has = this.#known.get(target);
-    if (has === undefined) {
-      has =
-        getMetadataStorage().getTargetValidationMetadatas(target as new () => object, '', false, false)
-          .length > 0;
-      this.#known.set(target, has);
-    }
-    return has;
   }
 }
 

@@ -84,7 +84,9 @@ function hasInheritedName(value: unknown): boolean {
   if (!isStructure(value)) return false;
   if (Array.isArray(value)) return value.some(hasInheritedName);
   for (const name of Object.keys(value)) {
-    if (isInherited(name) || hasInheritedName((value as Record<string, unknown>)[name])) return true;
+    if (isInherited(name)) return true;
+    const member = (value as Record<string, unknown>)[name];
+    if (typeof member === 'object' && hasInheritedName(member)) return true;
   }
   return false;
 }

@@ -38,13 +38,12 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
 
   runInContext<T>(work: () => Promise<T>): Promise<T> {
     const { em } = this.orm;
-    const ended = TransactionContext.getEntityManager(em.name)?.getTransactionContext<object>();
-    // Or what a handler does that was given up would commit in a transaction of its own, and again at the next try.
-    if (ended === ENDED_TRANSACTION) return Promise.reject(new EndedTransactionError());
     // The context of a transaction, which may be over, comes before that of a request.
-    const hasTransactionContext = TransactionContext.getEntityManager(em.name) !== undefined;
-    if (!hasTransactionContext && !em.isInTransaction())
-      return RequestContext.create(this.entityManagers(), work);
+    const ofTransaction = TransactionContext.getEntityManager(em.name);
+    if (!ofTransaction && !em.isInTransaction()) return RequestContext.create(this.entityManagers(), work);
+    // Or what a handler does that was given up would commit in a transaction of its own, and again at the next try.
+    if (ofTransaction?.getTransactionContext<object>() === ENDED_TRANSACTION)
+      return Promise.reject(new EndedTransactionError());
     // Work that goes on after the end of its transaction still finds it in its context, and must leave it.
     const keepTransactionContext = this.current() !== undefined;
     return TransactionContext.create(em.fork({ clear: true, keepTransactionContext }), work);
@@ -76,9 +75,9 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
   }
 
   /** Ours, and those of other databases that the request's context already has: a new context replaces the whole old one. */
-  private entityManagers(): EntityManager[] {
+  private entityManagers(): EntityManager | EntityManager[] {
     const { em } = this.orm;
-    const others = RequestContext.currentRequestContext()?.map.values() ?? [];
-    return [em, ...[...others].filter(({ name }) => name !== em.name)];
+    const outer = RequestContext.currentRequestContext();
+    return outer ? [em, ...[...outer.map.values()].filter(({ name }) => name !== em.name)] : em;
   }
 }

@@ -41,8 +41,10 @@ export class InMemoryUnitOfWork extends UnitOfWork {
     this.#hooks = hooks;
   }
 
-  async runInContext<T>(work: () => Promise<T>): Promise<T> {
-    return this.#storage.run({ transaction: this.transaction, aggregates: new Set() }, work);
+  runInContext<T>(work: () => Promise<T>): Promise<T> {
+    const { transaction } = this;
+    // Outside of a transaction no aggregate can be registered: any context is as fresh as another.
+    return transaction ? this.#storage.run({ transaction, aggregates: new Set() }, work) : work();
   }
 
   async runInTransaction<T>(work: () => Promise<T>, { onCommitted }: TransactionOptions = {}): Promise<T> {

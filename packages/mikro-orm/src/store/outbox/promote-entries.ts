@@ -24,6 +24,9 @@ export async function promoteEntries(
   lease: Lease,
   limit: number,
 ): Promise<PromotedEntries> {
+  // Each tick asks: most of the time nothing is due, and that takes one statement.
+  const nextInMs = await readNext(connection);
+  if (nextInMs === undefined || nextInMs > 0) return { promoted: 0, nextInMs };
   const due = await connection.withLockRetries((client) => readDue(client, connection, limit));
   let promoted = 0;
   if (due.length > 0) {

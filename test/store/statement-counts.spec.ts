@@ -1,0 +1,119 @@
+import { afterEach, expect, it } from '@jest/globals';
+import {
+  Command,
+  CommandHandler,
+  NullTransport,
+  Outbox,
+  OutboxRelay,
+  RequestMediator,
+  type CqrsOutboxOptions,
+} from '@cqrs-outbox/core';
+import { EntityManager } from '@mikro-orm/core';
+import { StatementCounter } from '../../bench/servers/statement-counter.ts';
+import { describeWith } from '../services/describe-with.ts';
+import { eventually } from '../support/eventually.ts';
+import { createTestApp, type TestApp } from '../support/app.ts';
+import { DATABASES } from '../support/database.ts';
+import { Order, OrderPaid } from '../support/orders.ts';
+
+class Change extends Command {
+  events!: number;
+}
+
+@CommandHandler(Change)
+class ChangeHandler {
+  constructor(
+    private readonly em: EntityManager,
+    private readonly outbox: Outbox,
+  ) {}
+
+  async execute({ events }: Change): Promise<void> {
+    const order = await this.em.findOneOrFail(Order, 1);
+    order.status = order.status === 'new' ? 'changed' : 'new';
+    for (let step = 0; step < events; step += 1) this.outbox.append(OrderPaid.of({ orderId: 1, step }));
+  }
+}
+
+/** The first word of each, and the outbox's tables that it names. */
+const kindsOf = (statements: readonly string[]): string[] =>
+  statements.map((statement) => {
+    const verb = /^[\s(]*(?<verb>\w+)/.exec(statement)?.groups?.['verb'] ?? '';
+    const table = /cqrs_outbox\w*/.exec(statement)?.[0];
+    return [verb.toLowerCase(), ...(table === undefined ? [] : [table])].join(' ');
+  });
+
+const HEARTBEAT = 'update cqrs_outbox_relay';
+/** So many that two statements in place of one are seen. */
+const TICKS = 4;
+
+for (const { name, needs } of DATABASES) {
+  describeWith(needs, `Statements that reach the driver of ${name}`, () => {
+    let started: TestApp | undefined;
+
+    const start = async (options: Partial<CqrsOutboxOptions> = {}): Promise<StatementCounter> => {
+      started = await createTestApp({
+        database: name,
+        options: { transport: new NullTransport(), ...options },
+        providers: [ChangeHandler],
+      });
+      await started.orm.em.fork().insert(Order, { id: 1, status: 'new' });
+      return StatementCounter.attach(started.orm);
+    };
+
+    afterEach(async () => {
+      await started?.close();
+      started = undefined;
+    });
+
+    it('are one more for a command with events, however many there are', async () => {
+      const counter = await start();
+      const statementsOf = async (events: number): Promise<string[]> => {
+        await started!.app.get(RequestMediator).send(Change.of({ events }));
+        return kindsOf(counter.take());
+      };
+      const without = await statementsOf(0);
+      expect(without).toEqual(['begin', 'select', 'update', 'commit']);
+      const withEvents = ['begin', 'select', 'update', 'insert cqrs_outbox', 'commit'];
+      await expect(statementsOf(1)).resolves.toEqual(withEvents);
+      await expect(statementsOf(10)).resolves.toEqual(withEvents);
+    });
+
+    it('are a read and one delete for a batch of the relay, however large it is', async () => {
+      const counter = await start({ relay: {} });
+      const { app } = started!;
+      const relay = app.get(OutboxRelay);
+      await relay.runOnce();
+      const deletesOf = async (events: number): Promise<number> => {
+        await app.get(RequestMediator).send(Change.of({ events }));
+        await relay.runOnce();
+        const kinds = kindsOf(counter.take());
+        expect(kinds).toContain('select cqrs_outbox');
+        return kinds.filter((kind) => kind === 'delete cqrs_outbox').length;
+      };
+      counter.take();
+      await expect(deletesOf(1)).resolves.toBe(1);
+      await expect(deletesOf(30)).resolves.toBe(1);
+    });
+
+    it('are six for a tick of an idle relay', async () => {
+      const counter = await start({ relay: {} });
+      await started!.app.get(OutboxRelay).runOnce();
+      counter.take();
+      const counts = new Map<string, number>();
+      await eventually(() => {
+        for (const kind of kindsOf(counter.take())) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+        expect(counts.get(HEARTBEAT)).toBeGreaterThanOrEqual(TICKS);
+      });
+      const { [HEARTBEAT]: ticks = 0, ...others } = Object.fromEntries(counts);
+      expect(Object.keys(others).sort()).toEqual([
+        'select cqrs_outbox',
+        'select cqrs_outbox_delayed',
+        'select cqrs_outbox_relay',
+        'select cqrs_outbox_retry',
+        'select cqrs_outbox_slot',
+      ]);
+      // One of each: of the tick that has begun first or last, a part may be missing.
+      for (const count of Object.values(others)) expect(Math.abs(count - ticks)).toBeLessThanOrEqual(1);
+    });
+  });
+}
