@@ -114,7 +114,7 @@ export class OutboxSubscriber implements EventSubscriber {
   }
 
   private async insert(transaction: object, entries: readonly OutboxEntry[]): Promise<void> {
-    await insertEntries(this.connection.asTransaction(transaction), entries);
+    await insertEntries(this.connection.asTransaction(transaction), this.connection.dialect, entries);
     this.ledger.recordInserted(transaction, entries);
   }
 }
