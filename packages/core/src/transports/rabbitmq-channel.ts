@@ -1,5 +1,6 @@
 import { messageOf } from '../cqrs-outbox.error.js';
 import type { ChannelWrapper, ConfirmChannel, ConnectionManager } from './rabbitmq-connection.js';
+import { TimeoutError } from './time-limit.js';
 
 /** No frame can hold this message. */
 export class UnencodableError extends Error {
@@ -37,6 +38,8 @@ export class RabbitMqChannel {
   constructor(
     connection: ConnectionManager,
     private readonly onClosed: () => void,
+    /** How long a confirm may take. */
+    private readonly timeoutMs: number,
   ) {
     this.#wrapper = connection.createChannel({
       json: false,
@@ -53,7 +56,10 @@ export class RabbitMqChannel {
     return this.#wrapper.close();
   }
 
-  /** @throws {@link OversizeError} when the channel was closed for a message that is too large, sent or not sent yet */
+  /**
+   * @throws {@link OversizeError} when the channel was closed for a message that is too large, sent or not sent yet
+   * @throws {@link TimeoutError} when the confirm has not come in time
+   */
   publish(
     exchange: string,
     routingKey: string,
@@ -64,14 +70,21 @@ export class RabbitMqChannel {
     return new Promise((resolve, reject) => {
       const channel = this.#channel;
       if (!channel) return reject(this.#refusal ?? new Error('The connection to RabbitMQ is down'));
+      // Not by withTimeLimit: there is one for each message, and all that it adds to this promise counts.
+      const timer = setTimeout(
+        () => reject(new TimeoutError(`The confirm of ${messageId}`, this.timeoutMs)),
+        this.timeoutMs,
+      );
       try {
         channel.publish(exchange, routingKey, content, options, (error) => {
+          clearTimeout(timer);
           // The broker returns a message before it confirms it.
           const isReturned = this.#returned.delete(messageId);
           if (!error) return resolve({ isReturned });
           reject(this.#refusal ?? (error instanceof Error ? error : new Error('The channel was closed')));
         });
       } catch (error) {
+        clearTimeout(timer);
         // amqplib throws at once for a channel that is closed, and for what it can't encode.
         const isClosed = error instanceof Error && error.name === 'IllegalOperationError';
         reject(isClosed ? (this.#refusal ?? error) : new UnencodableError(error));

@@ -106,8 +106,7 @@ export class RabbitMqTransport extends Transport {
       headers: { ...toWireHeaders(message), [WIRE_HEADERS.key]: message.key },
     };
     try {
-      const sent = channel.publish(exchange, routingKey, packet, options, message.id);
-      const { isReturned } = await withTimeLimit(sent, this.publishTimeoutMs, `The confirm of ${message.id}`);
+      const { isReturned } = await channel.publish(exchange, routingKey, packet, options, message.id);
       if (!isReturned) return PUBLISHED;
       const where = `exchange ${JSON.stringify(exchange)}, routing key ${JSON.stringify(routingKey)}`;
       return { status: 'refused', error: new Error(`No queue takes it: ${where}`) };
@@ -148,7 +147,7 @@ export class RabbitMqTransport extends Transport {
     // The client has its connection at once, and makes its own channel when the broker has answered.
     const connecting = this.client.connect();
     const [connection] = await Promise.all([this.connection(), connecting]);
-    const channel = new RabbitMqChannel(connection, onClosed);
+    const channel = new RabbitMqChannel(connection, onClosed, this.publishTimeoutMs);
     await channel.ready();
     return channel;
   }
