@@ -1,42 +1,51 @@
 import { slotsOf, type EntrySelection, type FetchedEntries, type StoredEntry } from '@cqrs-outbox/core';
 import { sql } from 'kysely';
-import { ENTRY_COLUMNS, type OutboxKysely } from '../../schema/tables.js';
-import { toEntry, type FetchedRow } from '../entry-rows.js';
+import { ENTRY_COLUMNS } from '../../schema/tables.js';
+import { toEntry, type FetchedRow as EntryRow } from '../entry-rows.js';
 import type { OutboxConnection } from '../outbox-connection.js';
 import { columnList } from '../statements.js';
 import { OutboxIndex } from './outbox-index.js';
-import { partsWithRetries, type EntryParts } from './retry-parts.js';
+import { NO_RETRIES, partsWithRetries, type EntryParts } from './retry-parts.js';
+
+/** With whether the destination has retries that the statement has left out of account. */
+type FetchedRow = EntryRow & { has_retries: number | string | null };
 
 const COLUMNS = columnList(['id', 'slot', ...ENTRY_COLUMNS], 'o');
-const WITHOUT_ATTEMPTS = sql`select ${COLUMNS}, 0 as attempts`;
 
 /**
  * Reads the first entries of each slot, and one of those that have a slot of another count, in one statement: in one
  * snapshot. Each part follows the index, from its first entry on, and stops at the limit.
  *
- * To look at the retries costs as much as the rest. It is left out when the destination has none. To ask for that in a
- * statement before is safe: only the relay itself refuses entries of its slots, and what its predecessor has refused
- * was there before it got the lease.
+ * To look at the retries costs as much as the rest, and a destination has none as a rule: the statement only tells whether
+ * it has, and is done again with them then.
  */
 export async function fetchEntries(
   connection: OutboxConnection,
   selection: EntrySelection,
 ): Promise<FetchedEntries> {
-  const { destination, slotCount, limitPerSlot } = selection;
-  const client = await connection.client();
+  const fetched = await readParts(connection, selection, partsWithoutRetries(connection, selection));
+  if (!fetched.hasRetries) return fetched;
+  return readParts(connection, selection, partsWithRetries(connection, selection, COLUMNS));
+}
+
+async function readParts(
+  connection: OutboxConnection,
+  { destination, slotCount, limitPerSlot }: EntrySelection,
+  { prefix, parts }: EntryParts,
+): Promise<FetchedEntries & { hasRetries: boolean }> {
   const index = new OutboxIndex(connection.dialect);
   const { first, last } = slotsOf(slotCount);
-  const { prefix, parts } = (await hasRetries(client, destination))
-    ? partsWithRetries(connection, selection, COLUMNS)
-    : partsWithoutRetries(index, selection);
   const misplaced = [index.before(destination, first), index.after(destination, last)].map((where) =>
-    index.part(WITHOUT_ATTEMPTS, sql``, where, 1),
+    index.part(sql`select ${COLUMNS}, 0 as attempts, ${NO_RETRIES}`, sql``, where, 1),
   );
   const query = sql<FetchedRow>`${prefix} ${sql.join([...misplaced, ...parts], sql` union all `)}`;
-  const { rows } = await query.execute(client);
+  const { rows } = await query.execute(await connection.client());
   const hasMisplaced = rows.some(({ slot }) => slot < first || slot > last);
-  if (hasMisplaced) return { entries: [], hasMisplaced };
-  return { entries: firstOfEach(rows.map(toEntry).sort(byPosition), limitPerSlot), hasMisplaced };
+  if (hasMisplaced) return { entries: [], hasMisplaced, hasRetries: false };
+  const hasRetries = rows.some(({ has_retries }) => Number(has_retries) > 0);
+  if (hasRetries) return { entries: [], hasMisplaced, hasRetries };
+  const entries = rows.map(toEntry).sort(byPosition);
+  return { entries: firstOfEach(entries, limitPerSlot), hasMisplaced, hasRetries };
 }
 
 /** The entry with this message id, and all before it of its key; their retries don't matter. */
@@ -44,7 +53,7 @@ export async function fetchEntriesUpTo(
   connection: OutboxConnection,
   { messageId, destination, limit }: { messageId: string; destination: string; limit: number },
 ): Promise<StoredEntry[]> {
-  const query = sql<FetchedRow>`
+  const query = sql<EntryRow>`
     select ${COLUMNS}, r.attempts
     from cqrs_outbox o
     join cqrs_outbox wanted
@@ -64,25 +73,22 @@ export async function fetchEntriesUpTo(
 }
 
 function partsWithoutRetries(
-  index: OutboxIndex,
+  { dialect }: OutboxConnection,
   { destination, slots, limitPerSlot }: EntrySelection,
 ): EntryParts {
-  return { prefix: sql``, parts: index.firstOfEach(WITHOUT_ATTEMPTS, destination, slots, limitPerSlot) };
+  const hasRetries = sql`case when exists (
+    select 1 from cqrs_outbox_retry r where r.destination = ${destination}) then 1 else 0 end as has_retries`;
+  const select = sql`select ${COLUMNS}, 0 as attempts, ${hasRetries}`;
+  return {
+    prefix: sql``,
+    parts: new OutboxIndex(dialect).firstOfEach(select, destination, slots, limitPerSlot),
+  };
 }
 
-async function hasRetries(client: OutboxKysely, destination: string): Promise<boolean> {
-  const retries = await client
-    .selectFrom('cqrs_outbox_retry')
-    .select('entry_id')
-    .where('destination', '=', destination)
-    .limit(1)
-    .execute();
-  return retries.length > 0;
-}
-
-function byPosition(one: StoredEntry, other: StoredEntry): number {
-  const [a, b] = [BigInt(one.position), BigInt(other.position)];
-  return a < b ? -1 : a > b ? 1 : 0;
+/** Decimal numbers without leading zeros: the longer one is greater. */
+function byPosition({ position: one }: StoredEntry, { position: other }: StoredEntry): number {
+  if (one.length !== other.length) return one.length - other.length;
+  return one < other ? -1 : one > other ? 1 : 0;
 }
 
 /** PostgreSQL's parts give retries that are due beside those of each slot. */

@@ -6,6 +6,9 @@ import { OutboxIndex } from './outbox-index.js';
 
 type Sql = RawBuilder<unknown>;
 
+/** The column of a part that has looked at the retries itself. */
+export const NO_RETRIES: Sql = sql`0 as has_retries`;
+
 /** What makes up the query of entries. */
 export interface EntryParts {
   /** Stands before the whole query. */
@@ -46,7 +49,7 @@ function partsJoinedToRetries(
   const attempts = sql`case when r.entry_id = o.id then r.attempts else 0 end as attempts`;
   const parts = slots.map((slot) =>
     index.part(
-      sql`select ${columns}, ${attempts}`,
+      sql`select ${columns}, ${attempts}, ${NO_RETRIES}`,
       join,
       sql`${index.at(destination, slot)} and ${isFree}`,
       limitPerSlot,
@@ -66,7 +69,7 @@ function partsBesideRetries(
     select message_key, entry_id, attempts, retry_at from cqrs_outbox_retry r
     where r.destination = ${destination} and ${isBlocking})`;
   const due = sql`(
-    select ${columns}, r.attempts
+    select ${columns}, r.attempts, ${NO_RETRIES}
     from r join cqrs_outbox o on o.id = r.entry_id
     where ${isDue(now)} and o.slot in (${sql.join(slots.map((slot) => sql.lit(slot)))})
     order by o.id
@@ -78,7 +81,7 @@ function partsBesideRetries(
     or o.id < cast(${retried} ->> o.message_key as bigint))`;
   const free = slots.map((slot) =>
     index.part(
-      sql`select ${columns}, 0 as attempts`,
+      sql`select ${columns}, 0 as attempts, ${NO_RETRIES}`,
       sql``,
       sql`${index.at(destination, slot)} and ${isFree}`,
       limitPerSlot,
