@@ -1,4 +1,5 @@
 import { measureBacklog } from '../backlog/backlog.benchmark.ts';
+import { measureConsume } from '../consume/consume.benchmark.ts';
 import { measureDrain } from '../drain/drain.benchmark.ts';
 import { measureLatency } from '../latency/latency.benchmark.ts';
 import { measureMemory } from '../memory/memory.benchmark.ts';
@@ -16,5 +17,12 @@ export const BENCHMARKS: readonly Benchmark[] = [
   { name: 'memory', brokers: ['kafka'], databases: SERVERS, measure: measureMemory },
   { name: 'strict-order', brokers: ['kafka'], databases: SERVERS, measure: measureStrictOrder },
   { name: 'relays', brokers: ['kafka'], databases: SERVERS, measure: measureRelays, isLong: true },
+  {
+    name: 'consume',
+    brokers: ['kafka', 'rabbitmq'],
+    databases: SERVERS,
+    measure: measureConsume,
+    isLong: true,
+  },
   { name: 'backlog', brokers: ['kafka'], databases: SERVERS, measure: measureBacklog, isLong: true },
 ];

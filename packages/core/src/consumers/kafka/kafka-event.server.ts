@@ -54,6 +54,8 @@ export class KafkaEventServer extends ServerKafka {
   readonly #batches = new Set<Promise<void>>();
   #closing = new AbortController();
   #consuming: Promise<void> | undefined;
+  /** By topic. Nest would look for each message whether its topic is JSON, which costs more than the rest of the look-up. */
+  readonly #handlers = new Map<string, NonNullable<ReturnType<ServerKafka['getHandlerByPattern']>>>();
 
   /** @throws {@link ConfigurationError} with every fault of the options */
   constructor(options: KafkaEventServerOptions) {
@@ -110,6 +112,15 @@ export class KafkaEventServer extends ServerKafka {
     });
   }
 
+  /** As Nest's, which is asked once for each topic. */
+  override getHandlerByPattern(pattern: string): ReturnType<ServerKafka['getHandlerByPattern']> {
+    const known = this.#handlers.get(pattern);
+    if (known) return known;
+    const handler = super.getHandlerByPattern(pattern);
+    if (handler) this.#handlers.set(pattern, handler);
+    return handler;
+  }
+
   async #within(limitMs: number, work: Promise<unknown>, what: string): Promise<void> {
     try {
       await withTimeLimit(work, limitMs, what);
@@ -120,6 +131,7 @@ export class KafkaEventServer extends ServerKafka {
 
   async #start(): Promise<void> {
     this.#closing = new AbortController();
+    this.#handlers.clear();
     const { signal } = this.#closing;
     const client = await this.createClient<NonNullable<typeof this.client>>();
     this.client = client;

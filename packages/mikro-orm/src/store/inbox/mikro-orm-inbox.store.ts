@@ -9,8 +9,8 @@ import {
   type RejectedMessage,
 } from '@cqrs-outbox/core';
 import { UniqueConstraintViolationException, type MikroORM } from '@mikro-orm/core';
-import { sql } from 'kysely';
-import type { OutboxKysely } from '../../schema/tables.js';
+import { CompiledQuery, sql } from 'kysely';
+import type { OutboxKysely, OutboxTransaction } from '../../schema/tables.js';
 import type { OutboxConnection } from '../outbox-connection.js';
 import { deleteListed } from '../delete-listed.js';
 import { deleteInboxRows } from './delete-inbox-rows.js';
@@ -19,6 +19,9 @@ import { toReason, toSetAsideRow } from './set-aside-row.js';
 
 /** The inbox tables behind MikroORM's connection. */
 export class MikroOrmInboxStore extends InboxStore {
+  /** The statement of {@link record}, which runs for every message. */
+  #recording: string | undefined;
+
   constructor(
     private readonly orm: MikroORM,
     private readonly connection: OutboxConnection,
@@ -38,10 +41,8 @@ export class MikroOrmInboxStore extends InboxStore {
     const isCancellable = signal !== undefined && this.connection.dialect !== 'sqlite';
     const cancelling = isCancellable ? ({ signal, inflightQueryAbortStrategy: 'cancel query' } as const) : {};
     try {
-      await transaction
-        .insertInto('cqrs_inbox')
-        .values({ message_id: messageId, handler, received_at: this.connection.now })
-        .execute(cancelling);
+      const statement = (this.#recording ??= this.compileRecording(transaction));
+      await transaction.executeQuery(CompiledQuery.raw(statement, [messageId, handler]), cancelling);
     } catch (error) {
       const exception = this.connection.convert(error);
       if (exception instanceof UniqueConstraintViolationException)
@@ -135,6 +136,12 @@ export class MikroOrmInboxStore extends InboxStore {
         .execute();
       return keys.length === 0 ? 0 : deleteInboxRows(client, this.connection.dialect, keys);
     });
+  }
+
+  private compileRecording(transaction: OutboxTransaction): string {
+    const { now } = this.connection;
+    const row = { message_id: '', handler: '', received_at: now };
+    return transaction.insertInto('cqrs_inbox').values(row).compile().sql;
   }
 
   private before(retentionMs: number) {

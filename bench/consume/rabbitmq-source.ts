@@ -1,0 +1,81 @@
+import { randomBytes } from 'node:crypto';
+import { RabbitMqEventDeserializer } from '@cqrs-outbox/core';
+import { Transport, type MicroserviceOptions } from '@nestjs/microservices';
+import { connect, type ChannelModel, type ConfirmChannel, type ConsumeMessage } from 'amqplib';
+import { EVENT_NAME } from './credited.ts';
+import { creditOf, type Handle, type ConsumerSettings, type MessageSource } from './message-source.ts';
+import type { WireMessage } from './wire-messages.ts';
+
+/** A durable queue with persistent messages. */
+export class RabbitMqSource implements MessageSource {
+  static async open(url: string): Promise<RabbitMqSource> {
+    const connection = await connect(url);
+    const channel = await connection.createConfirmChannel();
+    const queue = `bench-${randomBytes(6).toString('hex')}`;
+    await channel.assertQueue(queue, { durable: true });
+    return new RabbitMqSource(url, queue, connection, channel);
+  }
+
+  readonly topic: string;
+  readonly #url: string;
+  readonly #connection: ChannelModel;
+  readonly #channel: ConfirmChannel;
+
+  private constructor(url: string, topic: string, connection: ChannelModel, channel: ConfirmChannel) {
+    this.#url = url;
+    this.topic = topic;
+    this.#connection = connection;
+    this.#channel = channel;
+  }
+
+  async publish(messages: readonly WireMessage[]): Promise<void> {
+    for (const { key, headers, value } of messages) {
+      const packet = Buffer.from(`{"pattern":"${EVENT_NAME}","data":${value.toString()}}`);
+      this.#channel.sendToQueue(this.topic, packet, {
+        persistent: true,
+        contentType: 'application/json',
+        headers: { ...headers, ce_subject: key },
+      });
+    }
+    await this.#channel.waitForConfirms();
+  }
+
+  server({ concurrency }: ConsumerSettings): MicroserviceOptions {
+    return {
+      transport: Transport.RMQ,
+      options: {
+        urls: [this.#url],
+        queue: this.topic,
+        queueOptions: { durable: true },
+        noAck: false,
+        prefetchCount: concurrency,
+        deserializer: new RabbitMqEventDeserializer(this.topic),
+      },
+    };
+  }
+
+  async consumeByHand(handle: Handle, settings: ConsumerSettings): Promise<() => Promise<void>> {
+    const connection = await connect(this.#url);
+    const channel = await connection.createChannel();
+    await channel.prefetch(settings.concurrency);
+    const consume = async (message: ConsumeMessage | null): Promise<void> => {
+      if (!message) return;
+      await handle([read(message)]);
+      channel.ack(message);
+    };
+    await channel.consume(this.topic, (message) => {
+      consume(message).catch((error: unknown) => connection.emit('error', error));
+    });
+    return () => connection.close();
+  }
+
+  async drop(): Promise<void> {
+    await this.#channel.deleteQueue(this.topic);
+    await this.#connection.close();
+  }
+}
+
+function read({ properties, content }: ConsumeMessage) {
+  const packet = JSON.parse(String(content)) as { data: { account: string; amount: number } };
+  return creditOf(properties.headers?.['ce_id'], packet.data);
+}
