@@ -5,7 +5,7 @@ import { isObservable, lastValueFrom } from 'rxjs';
 import { messageOf } from '../../cqrs-outbox.error.js';
 import { withTimeLimit } from '../../transports/time-limit.js';
 import { BatchRun } from './batch-run.js';
-import { ConcurrencyLimit } from './concurrency-limit.js';
+import { ConcurrencyLimit } from '../concurrency-limit.js';
 import { keepRunning } from './keep-running.js';
 import {
   resolveServerOptions,
