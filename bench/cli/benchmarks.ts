@@ -1,6 +1,7 @@
 import { measureBacklog } from '../backlog/backlog.benchmark.ts';
 import { measureBoot } from '../boot/boot.benchmark.ts';
 import { measureCommand } from '../command/command.benchmark.ts';
+import { measureConsume } from '../consume/consume.benchmark.ts';
 import { measureDrain } from '../drain/drain.benchmark.ts';
 import { measureRabbitMqDrain } from '../drain/rabbitmq-drain.benchmark.ts';
 import { measureHintLatency } from '../hint/hint.benchmark.ts';
@@ -37,5 +38,12 @@ export const BENCHMARKS: readonly Benchmark[] = [
   { name: 'statements', brokers: [], databases: SERVERS, measure: measureStatements },
   { name: 'relays', brokers: ['kafka'], databases: SERVERS, measure: measureRelays, isLong: true },
   { name: 'growth', brokers: ['kafka'], databases: SERVERS, measure: measureGrowth, isLong: true },
+  {
+    name: 'consume',
+    brokers: ['kafka', 'rabbitmq'],
+    databases: SERVERS,
+    measure: measureConsume,
+    isLong: true,
+  },
   { name: 'backlog', brokers: ['kafka'], databases: SERVERS, measure: measureBacklog, isLong: true },
 ];

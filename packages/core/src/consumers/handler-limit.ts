@@ -4,23 +4,21 @@ import { CqrsOutboxError } from '../cqrs-outbox.error.js';
 /** How long after its limit a transaction may take to roll back: it waits for the statement in flight. */
 const ROLLBACK_LIMIT_MS = 10_000;
 
-/** The time that a handler and its transaction may take; then the transaction is told to end. */
+/**
+ * The time that a handler and its transaction may take; then the transaction is told to end. There is one for each message:
+ * so it has one timer, and its error is made when it is needed.
+ */
 export class HandlerLimit {
   readonly #logger = new Logger('Inbox');
   readonly #controller = new AbortController();
-  readonly #timers: NodeJS.Timeout[] = [];
-  readonly #error: CqrsOutboxError;
+  #timer: NodeJS.Timeout | undefined;
+  /** Ends the wait for the handler. */
+  #giveUpHandler: ((error: CqrsOutboxError) => void) | undefined;
 
   constructor(
     private readonly what: string,
     private readonly limitMs: number,
-  ) {
-    this.#error = new CqrsOutboxError(
-      'HANDLER_TIMEOUT',
-      `${what} took over ${limitMs} ms, and its transaction is rolled back. Make it faster, have it give up what it ` +
-        `waits for, or raise consumer.handlerTimeoutMs.`,
-    );
-  }
+  ) {}
 
   /** Aborted when the time is over, with the error as its reason. */
   get signal(): AbortSignal {
@@ -35,10 +33,7 @@ export class HandlerLimit {
    */
   async watch<T>(transact: () => Promise<T>): Promise<T> {
     const isOver = new Promise<never>((_, reject) => {
-      this.#timers.push(
-        setTimeout(() => this.#controller.abort(this.#error), this.limitMs),
-        setTimeout(() => reject(this.#error), this.limitMs + ROLLBACK_LIMIT_MS),
-      );
+      this.#timer = setTimeout(() => this.onOver(reject), this.limitMs);
     });
     try {
       return await Promise.race([transact(), isOver]);
@@ -53,24 +48,26 @@ export class HandlerLimit {
    * @throws {@link CqrsOutboxError} with code `HANDLER_TIMEOUT`
    */
   async run<T>(handle: () => Promise<T>): Promise<T> {
-    const { signal } = this;
-    signal.throwIfAborted();
+    this.signal.throwIfAborted();
+    const isOver = new Promise<never>((_, reject) => (this.#giveUpHandler = reject));
     const handled = handle().finally(() => this.onSettled());
-    let onAbort: (() => void) | undefined;
-    const isOver = new Promise<never>((_, reject) => {
-      onAbort = () => reject(this.#error);
-      signal.addEventListener('abort', onAbort, { once: true });
-    });
-    try {
-      return await Promise.race([handled, isOver]);
-    } finally {
-      if (onAbort) signal.removeEventListener('abort', onAbort);
-    }
+    return Promise.race([handled, isOver]);
   }
 
   /** What is committed has not failed, whatever runs after it. */
   stop(): void {
-    for (const timer of this.#timers) clearTimeout(timer);
+    clearTimeout(this.#timer);
+  }
+
+  private onOver(giveUpTransaction: (error: CqrsOutboxError) => void): void {
+    const error = new CqrsOutboxError(
+      'HANDLER_TIMEOUT',
+      `${this.what} took over ${this.limitMs} ms, and its transaction is rolled back. Make it faster, have it give up what ` +
+        `it waits for, or raise consumer.handlerTimeoutMs.`,
+    );
+    this.#timer = setTimeout(() => giveUpTransaction(error), ROLLBACK_LIMIT_MS);
+    this.#controller.abort(error);
+    this.#giveUpHandler?.(error);
   }
 
   private onSettled(): void {

@@ -52,7 +52,9 @@ const RESERVED: ReadonlySet<string> = new Set(Object.values(WIRE_HEADERS));
 
 /** Whether a header belongs to the envelope, so that a user can't set it. */
 export function isReservedHeader(name: string): boolean {
-  return RESERVED.has(name.toLowerCase()) || name.toLowerCase().startsWith('ce_');
+  if (RESERVED.has(name)) return true;
+  const lowerCase = name.toLowerCase();
+  return RESERVED.has(lowerCase) || lowerCase.startsWith('ce_');
 }
 
 /**

@@ -9,8 +9,8 @@ import {
   type RejectedMessage,
 } from '@cqrs-outbox/core';
 import { UniqueConstraintViolationException, type MikroORM } from '@mikro-orm/core';
-import { sql } from 'kysely';
-import type { OutboxKysely } from '../../schema/tables.js';
+import { CompiledQuery, sql } from 'kysely';
+import type { OutboxKysely, OutboxTransaction } from '../../schema/tables.js';
 import type { OutboxConnection } from '../outbox-connection.js';
 import { deleteListed } from '../delete-listed.js';
 import { deleteInboxRows } from './delete-inbox-rows.js';
@@ -19,6 +19,9 @@ import { toReason, toSetAsideRow } from './set-aside-row.js';
 
 /** The inbox tables behind MikroORM's connection. */
 export class MikroOrmInboxStore extends InboxStore {
+  /** The statement of {@link record}, which runs for every message. */
+  #recording: string | undefined;
+
   constructor(
     private readonly orm: MikroORM,
     private readonly connection: OutboxConnection,
@@ -37,17 +40,17 @@ export class MikroOrmInboxStore extends InboxStore {
     // SQLite can't cancel a statement, and doesn't wait in one either.
     const isCancellable = signal !== undefined && this.connection.dialect !== 'sqlite';
     const cancelling = isCancellable ? ({ signal, inflightQueryAbortStrategy: 'cancel query' } as const) : {};
-    try {
-      await transaction
-        .insertInto('cqrs_inbox')
-        .values({ message_id: messageId, handler, received_at: this.connection.now })
-        .execute(cancelling);
-    } catch (error) {
-      const exception = this.connection.convert(error);
-      if (exception instanceof UniqueConstraintViolationException)
-        throw new DuplicateMessageError(messageId, handler);
-      throw exception;
-    }
+    const statement = (this.#recording ??= this.compileRecording(transaction));
+    const recording = CompiledQuery.raw(statement, [messageId, handler]);
+    const isNew = await transaction.executeQuery(recording, cancelling).then(
+      ({ numAffectedRows }) => numAffectedRows !== 0n,
+      (error: unknown) => {
+        const exception = this.connection.convert(error);
+        if (exception instanceof UniqueConstraintViolationException) return false;
+        throw exception;
+      },
+    );
+    if (!isNew) throw new DuplicateMessageError(messageId, handler);
   }
 
   async setAside(message: RejectedMessage): Promise<void> {
@@ -135,6 +138,15 @@ export class MikroOrmInboxStore extends InboxStore {
         .execute();
       return keys.length === 0 ? 0 : deleteInboxRows(client, this.connection.dialect, keys);
     });
+  }
+
+  private compileRecording(transaction: OutboxTransaction): string {
+    const { now } = this.connection;
+    const row = { message_id: '', handler: '', received_at: now };
+    const insert = transaction.insertInto('cqrs_inbox').values(row);
+    // The others go on with a transaction in which a statement has failed.
+    const isFailureFinal = this.connection.dialect === 'postgresql';
+    return (isFailureFinal ? insert.onConflict((conflict) => conflict.doNothing()) : insert).compile().sql;
   }
 
   private before(retentionMs: number) {
