@@ -1,25 +1,11 @@
-import { CqrsOutboxModule, type CqrsOutboxOptions, type TransportOption } from '@cqrs-outbox/core';
-import { PlatformaticKafkaTransport } from '@cqrs-outbox/kafka';
+import { CqrsOutboxModule, type CqrsOutboxOptions } from '@cqrs-outbox/core';
 import { MikroOrmOutbox, outboxEntities } from '@cqrs-outbox/mikro-orm';
 import type { EntitySchema, EventSubscriber } from '@mikro-orm/core';
 import { MikroOrmModule } from '@mikro-orm/nestjs';
 import type { INestApplicationContext, Provider } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { Transport } from '@nestjs/microservices';
 import { ScheduleModule } from '@nestjs/schedule';
-import { clientConfig } from '../servers/kafka-topic.ts';
 import type { OutboxDatabase } from '../servers/outbox-database.ts';
-
-/** By which library the relay talks to Kafka: Nest's client over kafkajs, or `@platformatic/kafka`. */
-export const KAFKA_CLIENTS = ['nest', 'platformatic'] as const;
-export type KafkaClientName = (typeof KAFKA_CLIENTS)[number];
-
-/** Where the measured application publishes to: the Kafka destination as a user declares it. */
-export function kafkaOption(brokers: string[], client: KafkaClientName = 'nest'): TransportOption {
-  return client === 'nest'
-    ? { transport: Transport.KAFKA, options: { client: clientConfig(brokers) } }
-    : new PlatformaticKafkaTransport({ bootstrapBrokers: brokers });
-}
 
 export interface AppSettings {
   readonly ormOptions: OutboxDatabase['ormOptions'];

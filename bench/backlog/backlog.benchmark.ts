@@ -1,4 +1,4 @@
-import { KAFKA_CLIENTS } from '../app/start-app.ts';
+import { PROCESS_KINDS } from '../drain-process/process-kinds.ts';
 import type { Measurement } from '../cli/measurement.ts';
 import { drainInProcesses } from '../drain-process/drain-in-process.ts';
 import { MEGABYTE, third, type DrainReport } from '../drain-process/drain-report.ts';
@@ -14,9 +14,9 @@ const MIN_RATIO = 0.9;
 export async function measureBacklog(context: DatabaseContext): Promise<Measurement[]> {
   const { entries: size } = context;
   const measurements: Measurement[] = [];
-  for (const client of KAFKA_CLIENTS) {
-    const runs = await drainInProcesses(context, size, client);
-    const suffix = `${client}, ${context.database.name}`;
+  for (const { what, ...kind } of PROCESS_KINDS) {
+    const runs = await drainInProcesses(context, size, kind);
+    const suffix = `${what}, ${context.database.name}`;
     const work = `backlog ${size}`;
     measurements.push(...speed(work, runs, suffix), peak(work, runs, suffix), retained(work, runs, suffix));
   }

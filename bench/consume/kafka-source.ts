@@ -1,7 +1,8 @@
 import { KafkaEventServer } from '@cqrs-outbox/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import { Kafka, type EachBatchPayload, type KafkaMessage } from 'kafkajs';
-import { clientConfig, KafkaTopic } from '../servers/kafka-topic.ts';
+import { clientConfig } from '../servers/kafka-client-config.ts';
+import { KafkaTopic } from '../servers/kafka-topic.ts';
 import { chunks } from '../servers/outbox-database.ts';
 import { creditOf, type Handle, type ConsumerSettings, type MessageSource } from './message-source.ts';
 import type { WireMessage } from './wire-messages.ts';

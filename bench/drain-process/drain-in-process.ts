@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { fill } from '../app/backlog.ts';
-import type { KafkaClientName } from '../app/start-app.ts';
+import type { KafkaClientName } from '../app/kafka-option.ts';
 import type { DatabaseContext } from '../servers/bench-context.ts';
 import { createOutboxDatabase } from '../servers/create-outbox-database.ts';
 import { KafkaTopic } from '../servers/kafka-topic.ts';
@@ -15,11 +15,18 @@ const MAX_OUTPUT_BYTES = 256 * 1024 ** 2;
 const START_LIMIT_MS = 60_000;
 const ENTRY_LIMIT_MS = 1;
 
+/** What is drained with. */
+export interface ProcessKind {
+  readonly client: KafkaClientName;
+  /** Of Node. */
+  readonly flags: readonly string[];
+}
+
 /** Has one new process for each run drain a backlog to Kafka. @throws Error when a run was not valid */
 export async function drainInProcesses(
   context: DatabaseContext,
   size: number,
-  client: KafkaClientName,
+  { client, flags }: ProcessKind,
 ): Promise<DrainReport[]> {
   const database = await createOutboxDatabase(context.database);
   const reports: DrainReport[] = [];
@@ -28,7 +35,7 @@ export async function drainInProcesses(
       const progress = (what: string): void => {
         context.progress(`${client}, run ${run} of ${context.runs}, ${what} ${size} entries`);
       };
-      reports.push(await drainInProcess({ ...context, progress }, database, { size, client }));
+      reports.push(await drainInProcess({ ...context, progress }, database, size, { client, flags }));
     }
   } finally {
     await database.drop();
@@ -39,14 +46,15 @@ export async function drainInProcesses(
 async function drainInProcess(
   context: DatabaseContext,
   database: OutboxDatabase,
-  { size, client }: { readonly size: number; readonly client: KafkaClientName },
+  size: number,
+  kind: ProcessKind,
 ): Promise<DrainReport> {
   const topic = await KafkaTopic.create(context.brokers);
   try {
     context.progress('inserting');
     await fill(database, size, topic.name);
     context.progress('draining');
-    const report = await runProcess(context, database, client, START_LIMIT_MS + size * ENTRY_LIMIT_MS);
+    const report = await runProcess(context, database, kind, START_LIMIT_MS + size * ENTRY_LIMIT_MS);
     const [left, written] = [await database.count(), await topic.written()];
     if (left !== 0 || written !== size) {
       throw new Error(`The run is not valid: of ${size} entries ${left} are left, and Kafka has ${written}.`);
@@ -61,12 +69,21 @@ async function drainInProcess(
 async function runProcess(
   context: DatabaseContext,
   database: OutboxDatabase,
-  client: KafkaClientName,
+  { client, flags }: ProcessKind,
   timeout: number,
 ): Promise<DrainReport> {
   const { name, url } = context.database;
   const { dbName } = database.ormOptions;
-  const args = ['--expose-gc', DRAIN_PROCESS, name, url, dbName!, context.brokers.join(','), client];
+  const args = [
+    ...flags,
+    '--expose-gc',
+    DRAIN_PROCESS,
+    name,
+    url,
+    dbName!,
+    context.brokers.join(','),
+    client,
+  ];
   const { stdout } = await promisify(execFile)(process.execPath, args, {
     timeout,
     maxBuffer: MAX_OUTPUT_BYTES,

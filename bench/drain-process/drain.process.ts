@@ -3,8 +3,9 @@
 import { subscribe } from 'node:diagnostics_channel';
 import { memoryUsage } from 'node:process';
 import { OUTBOX_CHANNELS, OutboxRelay, type BatchDiagnostic } from '@cqrs-outbox/core';
-import { kafkaOption, startApp, type KafkaClientName } from '../app/start-app.ts';
-import { driverOf } from '../servers/create-outbox-database.ts';
+import { kafkaOption, type KafkaClientName } from '../app/kafka-option.ts';
+import { startApp } from '../app/start-app.ts';
+import { driverOf } from '../servers/driver-of.ts';
 import type { DatabaseName } from '../servers/outbox-database.ts';
 import type { DrainReport, MemorySample, PublishedBatch } from './drain-report.ts';
 
@@ -36,8 +37,8 @@ subscribe(OUTBOX_CHANNELS.published.name, (message) => {
 });
 
 const app = await startApp({
-  ormOptions: { driver: driverOf(database), clientUrl, dbName },
-  transport: kafkaOption(brokers.split(','), client),
+  ormOptions: { driver: await driverOf(database), clientUrl, dbName },
+  transport: await kafkaOption(brokers.split(','), client),
   // From here on: what the boot took is not the drain's.
   onStartup: () => {
     heapBefore = heapInUse();

@@ -1,6 +1,7 @@
 import { OutboxRelay } from '@cqrs-outbox/core';
 import type { INestApplicationContext } from '@nestjs/common';
-import { kafkaOption, startApp, type KafkaClientName } from '../app/start-app.ts';
+import { kafkaOption, type KafkaClientName } from '../app/kafka-option.ts';
+import { startApp } from '../app/start-app.ts';
 import type { Measurement } from '../cli/measurement.ts';
 import type { DatabaseContext } from '../servers/bench-context.ts';
 import { createOutboxDatabase } from '../servers/create-outbox-database.ts';
@@ -24,7 +25,7 @@ export async function measureDrain(context: DatabaseContext): Promise<Measuremen
   const apps: INestApplicationContext[] = [];
   const relayOf = async (client: KafkaClientName, name: string, database: OutboxDatabase): Promise<Way> => {
     const { ormOptions } = database;
-    const app = await startApp({ ormOptions, transport: kafkaOption(brokers, client) });
+    const app = await startApp({ ormOptions, transport: await kafkaOption(brokers, client) });
     apps.push(app);
     const relay = app.get(OutboxRelay, { strict: false });
     return { name, database, drain: () => relay.runOnce() };

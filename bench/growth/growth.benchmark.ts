@@ -1,6 +1,7 @@
 import { OutboxRelay } from '@cqrs-outbox/core';
 import { backlog } from '../app/backlog.ts';
-import { kafkaOption, startApp } from '../app/start-app.ts';
+import { kafkaOption } from '../app/kafka-option.ts';
+import { startApp } from '../app/start-app.ts';
 import type { Measurement } from '../cli/measurement.ts';
 import type { DatabaseContext } from '../servers/bench-context.ts';
 import { createServerDatabase } from '../servers/create-outbox-database.ts';
@@ -58,9 +59,12 @@ interface Scene {
 async function microsecondsOf(step: Step, { database, topic, brokers }: Scene): Promise<number> {
   const { size, shape, options = {}, destinations = 1 } = step;
   const names = ['default', ...Array.from({ length: destinations - 1 }, (_, index) => `other-${index}`)];
+  const destinationOptions = await Promise.all(
+    names.map(async (name) => [name, await kafkaOption(brokers)] as const),
+  );
   const app = await startApp({
     ormOptions: database.ormOptions,
-    transport: Object.fromEntries(names.map((name) => [name, kafkaOption(brokers)])),
+    transport: Object.fromEntries(destinationOptions),
     options,
   });
   const relay = app.get(OutboxRelay, { strict: false });

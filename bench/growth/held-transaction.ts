@@ -1,6 +1,7 @@
 import { OutboxRelay } from '@cqrs-outbox/core';
 import { backlog } from '../app/backlog.ts';
-import { kafkaOption, startApp } from '../app/start-app.ts';
+import { kafkaOption } from '../app/kafka-option.ts';
+import { startApp } from '../app/start-app.ts';
 import type { Measurement } from '../cli/measurement.ts';
 import type { DatabaseContext } from '../servers/bench-context.ts';
 import { createServerDatabase } from '../servers/create-outbox-database.ts';
@@ -39,7 +40,10 @@ export async function measureHeldTransaction(context: DatabaseContext): Promise<
 async function drains(context: DatabaseContext, progress: (drain: number) => void): Promise<number[]> {
   const topic = await KafkaTopic.create(context.brokers);
   const database = await createServerDatabase(context.database);
-  const app = await startApp({ ormOptions: database.ormOptions, transport: kafkaOption(context.brokers) });
+  const app = await startApp({
+    ormOptions: database.ormOptions,
+    transport: await kafkaOption(context.brokers),
+  });
   const relay = app.get(OutboxRelay, { strict: false });
   let end: (() => Promise<void>) | undefined;
   const values: number[] = [];

@@ -3,8 +3,9 @@
 // It ends when its parent is gone, or lets it go.
 import { subscribe } from 'node:diagnostics_channel';
 import { OUTBOX_CHANNELS, type BatchDiagnostic } from '@cqrs-outbox/core';
-import { kafkaOption, startApp } from '../app/start-app.ts';
-import { driverOf } from '../servers/create-outbox-database.ts';
+import { kafkaOption } from '../app/kafka-option.ts';
+import { startApp } from '../app/start-app.ts';
+import { driverOf } from '../servers/driver-of.ts';
 import type { DatabaseName } from '../servers/outbox-database.ts';
 import type { HintedRelayMessage } from './hinted-relay.ts';
 import { monotonicMs } from './monotonic.ts';
@@ -25,8 +26,8 @@ subscribe(OUTBOX_CHANNELS.published.name, (message) => {
 });
 
 const app = await startApp({
-  ormOptions: { driver: driverOf(database), clientUrl, dbName },
-  transport: kafkaOption(brokers.split(',')),
+  ormOptions: { driver: await driverOf(database), clientUrl, dbName },
+  transport: await kafkaOption(brokers.split(',')),
   options: { commitHints: mode === 'hints' },
 });
 

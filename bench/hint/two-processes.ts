@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { RequestMediator } from '@cqrs-outbox/core';
 import type { INestApplicationContext } from '@nestjs/common';
 import { within } from '../../test/services/wait.ts';
-import { kafkaOption, startApp } from '../app/start-app.ts';
+import { kafkaOption } from '../app/kafka-option.ts';
+import { startApp } from '../app/start-app.ts';
 import { CommitClock } from '../latency/commit-clock.ts';
 import { Tick, TickHandler } from '../latency/tick.ts';
 import type { DatabaseContext } from '../servers/bench-context.ts';
@@ -24,7 +25,7 @@ export class TwoProcesses {
     const commits = new CommitClock();
     const app = await startApp({
       ormOptions: database.ormOptions,
-      transport: kafkaOption(context.brokers),
+      transport: await kafkaOption(context.brokers),
       providers: [TickHandler],
       subscribers: [commits],
       options: { relay: false, commitHints: mode === 'hints' },

@@ -1,4 +1,4 @@
-import { KAFKA_CLIENTS } from '../app/start-app.ts';
+import { PROCESS_KINDS } from '../drain-process/process-kinds.ts';
 import type { Measurement } from '../cli/measurement.ts';
 import { median } from '../cli/statistics.ts';
 import { drainInProcesses } from '../drain-process/drain-in-process.ts';
@@ -12,9 +12,9 @@ export const MAX_RSS_MB = 250;
 /** What memory an application takes that drains a large backlog: one process for each run, sampled from inside. */
 export async function measureMemory(context: DatabaseContext): Promise<Measurement[]> {
   const measurements: Measurement[] = [];
-  for (const client of KAFKA_CLIENTS) {
-    const runs = await drainInProcesses(context, SIZE, client);
-    const suffix = `${client}, ${context.database.name}`;
+  for (const { what, ...kind } of PROCESS_KINDS) {
+    const runs = await drainInProcesses(context, SIZE, kind);
+    const suffix = `${what}, ${context.database.name}`;
     const sampled = (['rss', 'heapUsed'] as const).flatMap((kind) => measurementsOf(kind, runs, suffix));
     measurements.push(...sampled, retained(`drain ${SIZE}`, runs, suffix));
   }

@@ -2,8 +2,9 @@
 // Arguments: the database, its URL and name, the brokers. It ends when it is told to, or when its parent is gone.
 import { subscribe } from 'node:diagnostics_channel';
 import { OUTBOX_CHANNELS, OutboxRelay, type BatchDiagnostic, type LeaseDiagnostic } from '@cqrs-outbox/core';
-import { kafkaOption, startApp } from '../app/start-app.ts';
-import { driverOf } from '../servers/create-outbox-database.ts';
+import { kafkaOption } from '../app/kafka-option.ts';
+import { startApp } from '../app/start-app.ts';
+import { driverOf } from '../servers/driver-of.ts';
 import type { DatabaseName } from '../servers/outbox-database.ts';
 import type { RelayProcessMessage } from './relay-process.ts';
 
@@ -29,8 +30,8 @@ subscribe(OUTBOX_CHANNELS.published.name, (message) => {
 });
 
 const app = await startApp({
-  ormOptions: { driver: driverOf(database), clientUrl, dbName },
-  transport: kafkaOption(brokers.split(',')),
+  ormOptions: { driver: await driverOf(database), clientUrl, dbName },
+  transport: await kafkaOption(brokers.split(',')),
 });
 const relay = app.get(OutboxRelay, { strict: false });
 

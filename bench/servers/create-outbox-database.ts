@@ -1,9 +1,6 @@
-import { LibSqlDriver } from '@mikro-orm/libsql';
-import { MariaDbDriver } from '@mikro-orm/mariadb';
-import { PostgreSqlDriver } from '@mikro-orm/postgresql';
 import { LibSqlOutbox } from './libsql.ts';
 import { MariaDbOutbox } from './mariadb.ts';
-import type { DatabaseAddress, DatabaseName, OutboxDatabase, ServerDatabase } from './outbox-database.ts';
+import type { DatabaseAddress, OutboxDatabase, ServerDatabase } from './outbox-database.ts';
 import { PostgresOutbox } from './postgres.ts';
 
 export function createOutboxDatabase({ name, url }: DatabaseAddress): Promise<OutboxDatabase> {
@@ -20,11 +17,4 @@ export function createServerDatabase({ name, url }: DatabaseAddress): Promise<Se
     case 'libsql':
       throw new Error('libSQL has no server');
   }
-}
-
-const DRIVERS = { mariadb: MariaDbDriver, postgres: PostgreSqlDriver, libsql: LibSqlDriver };
-
-/** MikroORM's driver for a database. */
-export function driverOf(name: DatabaseName): (typeof DRIVERS)[DatabaseName] {
-  return DRIVERS[name];
 }

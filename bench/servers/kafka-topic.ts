@@ -1,13 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { Kafka, logLevel, type Admin, type Producer } from 'kafkajs';
+import { Kafka, type Admin, type Producer } from 'kafkajs';
+import { clientConfig } from './kafka-client-config.ts';
 
 /** The same on both sides of a comparison, like everything else that Kafka is told. */
 const PARTITIONS = 4;
-
-/** What every Kafka client of a benchmark is made of. */
-export function clientConfig(brokers: string[]) {
-  return { brokers, logLevel: logLevel.NOTHING };
-}
 
 /** A topic of a benchmark's own, and a bare kafkajs client beside it. */
 export class KafkaTopic {

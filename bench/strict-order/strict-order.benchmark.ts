@@ -1,4 +1,5 @@
-import { kafkaOption, startApp } from '../app/start-app.ts';
+import { kafkaOption } from '../app/kafka-option.ts';
+import { startApp } from '../app/start-app.ts';
 import type { Measurement } from '../cli/measurement.ts';
 import type { DatabaseContext } from '../servers/bench-context.ts';
 import { createOutboxDatabase } from '../servers/create-outbox-database.ts';
@@ -28,7 +29,7 @@ export async function measureStrictOrder(context: DatabaseContext): Promise<Meas
   const { ormOptions } = database;
   const app = await startApp({
     ormOptions,
-    transport: kafkaOption(context.brokers),
+    transport: await kafkaOption(context.brokers),
     options: { relay: false },
   });
   const transactions = new AppendingTransactions(app, database);
