@@ -1,6 +1,5 @@
 import {
   type PendingEvents,
-  type RunPart,
   UnitOfWork,
   type TransactionHooks,
   type TransactionOptions,
@@ -20,7 +19,7 @@ import { TransactionLedger } from './transaction-ledger.js';
 /** MikroORM's transactions as units of work: those of commands and of `em.transactional` alike. */
 export class MikroOrmUnitOfWork extends UnitOfWork {
   readonly #ledger = new TransactionLedger();
-  #subscriber: OutboxSubscriber | undefined;
+  #isListening = false;
 
   constructor(
     private readonly orm: MikroORM,
@@ -30,8 +29,8 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
   }
 
   setHooks(hooks: TransactionHooks): void {
+    this.#isListening = true;
     const subscriber = new OutboxSubscriber(hooks, this.#ledger, this.connection);
-    this.#subscriber = subscriber;
     this.orm.em.getEventManager().registerSubscriber(subscriber);
     // For `em.fork({ freshEventManager: true })`, which takes the configured ones.
     this.orm.config.get<'subscribers', EventSubscriber[]>('subscribers').push(subscriber);
@@ -55,29 +54,6 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
    * SQLite can't.
    */
   runInTransaction<T>(work: () => Promise<T>, options: TransactionOptions = {}): Promise<T> {
-    return this.transact(work, options);
-  }
-
-  runInParts<T>(work: (runPart: RunPart) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
-    return this.transact((em) => work((part) => this.runPart(em, part)), options);
-  }
-
-  private runPart<T>(em: EntityManager, part: () => Promise<T>): Promise<T> {
-    const fork = em.fork({ clear: true, keepTransactionContext: true, disableContextResolution: true });
-    return TransactionContext.create(fork, async () => {
-      try {
-        const result = await part();
-        await fork.flush();
-        await this.#subscriber?.completePart(fork);
-        return result;
-      } finally {
-        // What the part has left running would take part in the next one.
-        fork.setTransactionContext(ENDED_TRANSACTION);
-      }
-    });
-  }
-
-  private transact<T>(work: (em: EntityManager) => Promise<T>, options: TransactionOptions): Promise<T> {
     const { signal } = options;
     const isCancellable = signal !== undefined && this.connection.dialect !== 'sqlite';
     const cancelling = isCancellable ? ({ inflightQueryAbortStrategy: 'cancel query' } as const) : {};
@@ -85,7 +61,7 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
       (em) => {
         const transaction = em.getTransactionContext<object>();
         if (transaction) this.#ledger.setOwn(transaction, options);
-        return endWith(em, () => work(em));
+        return endWith(em, work);
       },
       { clear: true, signal, ...cancelling },
     );
@@ -93,7 +69,7 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
 
   current(): PendingEvents | undefined {
     const transaction = this.orm.em.getTransactionContext<object>();
-    if (!transaction || transaction === ENDED_TRANSACTION || !this.#subscriber) return undefined;
+    if (!transaction || transaction === ENDED_TRANSACTION || !this.#isListening) return undefined;
     const pending = this.#ledger.pendingOf(transaction);
     return pending.isClosed ? undefined : pending;
   }

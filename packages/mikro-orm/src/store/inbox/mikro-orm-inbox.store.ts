@@ -40,17 +40,15 @@ export class MikroOrmInboxStore extends InboxStore {
     // SQLite can't cancel a statement, and doesn't wait in one either.
     const isCancellable = signal !== undefined && this.connection.dialect !== 'sqlite';
     const cancelling = isCancellable ? ({ signal, inflightQueryAbortStrategy: 'cancel query' } as const) : {};
-    const statement = (this.#recording ??= this.compileRecording(transaction));
-    const recording = CompiledQuery.raw(statement, [messageId, handler]);
-    const isNew = await transaction.executeQuery(recording, cancelling).then(
-      ({ numAffectedRows }) => numAffectedRows !== 0n,
-      (error: unknown) => {
-        const exception = this.connection.convert(error);
-        if (exception instanceof UniqueConstraintViolationException) return false;
-        throw exception;
-      },
-    );
-    if (!isNew) throw new DuplicateMessageError(messageId, handler);
+    try {
+      const statement = (this.#recording ??= this.compileRecording(transaction));
+      await transaction.executeQuery(CompiledQuery.raw(statement, [messageId, handler]), cancelling);
+    } catch (error) {
+      const exception = this.connection.convert(error);
+      if (exception instanceof UniqueConstraintViolationException)
+        throw new DuplicateMessageError(messageId, handler);
+      throw exception;
+    }
   }
 
   async setAside(message: RejectedMessage): Promise<void> {
@@ -143,10 +141,7 @@ export class MikroOrmInboxStore extends InboxStore {
   private compileRecording(transaction: OutboxTransaction): string {
     const { now } = this.connection;
     const row = { message_id: '', handler: '', received_at: now };
-    const insert = transaction.insertInto('cqrs_inbox').values(row);
-    // The others go on with a transaction in which a statement has failed.
-    const isFailureFinal = this.connection.dialect === 'postgresql';
-    return (isFailureFinal ? insert.onConflict((conflict) => conflict.doNothing()) : insert).compile().sql;
+    return transaction.insertInto('cqrs_inbox').values(row).compile().sql;
   }
 
   private before(retentionMs: number) {
