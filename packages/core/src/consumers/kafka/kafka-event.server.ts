@@ -1,17 +1,18 @@
 import { once } from 'node:events';
 import { Logger } from '@nestjs/common';
 import { ServerKafka, type KafkaContext, type ReadPacket } from '@nestjs/microservices';
-import { isObservable, lastValueFrom } from 'rxjs';
 import { messageOf } from '../../cqrs-outbox.error.js';
 import { withTimeLimit } from '../../transports/time-limit.js';
 import { BatchRun } from './batch-run.js';
 import { ConcurrencyLimit } from './concurrency-limit.js';
+import { eventTopics } from './event-topics.js';
 import { keepRunning } from './keep-running.js';
 import {
   resolveServerOptions,
   type KafkaEventServerOptions,
   type ResolvedKafkaEventServerOptions,
 } from './kafka-event-server.options.js';
+import { settled } from './settled.js';
 
 /** kafkajs's types, which Nest has: core depends on no broker client. */
 type Consumer = Parameters<ServerKafka['bindEvents']>[0];
@@ -102,7 +103,7 @@ export class KafkaEventServer extends ServerKafka {
     }
     await new Promise<void>((resolve, reject) => {
       const handle = async (runEndHook: () => void): Promise<void> => {
-        const handling = settle(async () => handler(packet.data, context)).finally(runEndHook);
+        const handling = settled(async () => handler(packet.data, context)).finally(runEndHook);
         resolve(handling);
         // A hook that ignores what `done` returns must not leave a rejection to nobody.
         await handling.catch(() => undefined);
@@ -138,7 +139,7 @@ export class KafkaEventServer extends ServerKafka {
     const createConsumer = (): Consumer => client.consumer(this.#consumerConfig());
     // kafkajs checks the options, and connects later.
     createConsumer();
-    const topics = this.#topics();
+    const topics = eventTopics(this.messageHandlers, this.logger);
     if (topics.length === 0) return;
     this.#consuming = keepRunning(
       (succeeded) => this.#consume(createConsumer(), topics, succeeded, signal),
@@ -146,17 +147,6 @@ export class KafkaEventServer extends ServerKafka {
       (error, waitMs) =>
         this.logger.warn(`Can't consume, trying again in ${Math.round(waitMs)} ms: ${messageOf(error)}`),
     );
-  }
-
-  /** The patterns of events. In a hybrid application every server gets those of requests too. */
-  #topics(): (string | RegExp)[] {
-    const handlers: [string | RegExp, { isEventHandler?: boolean }][] = [...this.messageHandlers];
-    const topics = handlers.filter(([, { isEventHandler }]) => isEventHandler).map(([pattern]) => pattern);
-    const others = handlers.length - topics.length;
-    if (others > 0) this.logger.warn(`${others} @MessagePattern(s) are left out: events alone are consumed`);
-    if (topics.length === 0)
-      this.logger.warn('There is nothing to consume: no controller has an @EventPattern');
-    return topics;
   }
 
   #consumerConfig(): NonNullable<KafkaEventServerOptions['consumer']> {
@@ -252,10 +242,4 @@ export class KafkaEventServer extends ServerKafka {
     );
     await run.run(closing);
   }
-}
-
-/** Waits for a handler, and for the end of the stream that it may answer with. */
-async function settle(handle: () => Promise<unknown>): Promise<void> {
-  const result = await handle();
-  if (isObservable(result)) await lastValueFrom(result, { defaultValue: undefined });
 }
