@@ -143,6 +143,9 @@ describe('interceptors of a handler', () => {
   it('are not needed for a handler that returns an Observable or a value, or throws at once', async () => {
     await expect(ask(plainHandlerOf(() => of(1, 2, 3)))).resolves.toBe(3);
     await module!.close();
+    // Nest subscribes to what an async method returns too.
+    await expect(ask(plainHandlerOf(async () => of(1, 2, 3)))).resolves.toBe(3);
+    await module!.close();
     await expect(ask(plainHandlerOf(() => 'value'))).resolves.toBe('value');
     await module!.close();
     const thrown = new Error('at once');

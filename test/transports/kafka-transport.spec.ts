@@ -79,6 +79,12 @@ describe('KafkaTransport', () => {
     expect(producer.requests).toEqual([]);
   });
 
+  it('asks for a topic once that refuses everybody', async () => {
+    producer.onPrepare = () => fault('TOPIC_AUTHORIZATION_FAILED');
+    expect(await publish('a b b c')).toBe('refused refused held refused');
+    expect(producer.asked).toEqual(['prepare']);
+  });
+
   it('asks whether it may send when nothing has to be waited for any more', async () => {
     const before: string[][] = [];
     await publish('a', () => before.push([...producer.asked]) > 0);
@@ -97,6 +103,12 @@ describe('KafkaTransport', () => {
       expect(await publish('a')).toBe('published');
       producer.onSend = faulty('a', UNKNOWN);
       expect([await publish('a'), await publish('a')]).toEqual(['unavailable', 'refused']);
+    });
+
+    it('is unavailable in all its partitions when it had been there', async () => {
+      expect(await publish('a b')).toBe('published published');
+      producer.onSend = faulty('a b', UNKNOWN);
+      expect(await publish('a b')).toBe('unavailable unavailable');
     });
 
     it('refuses also when the client finds it before it sends', async () => {

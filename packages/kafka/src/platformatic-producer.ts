@@ -26,10 +26,13 @@ export class PlatformaticProducer extends KafkaProducer {
     this.#client = this.createClient();
   }
 
-  /** Asks for the topic's partitions, unless the client knows them. */
+  /** Asks for the topic's partitions, unless the client knows them, and connects to their leaders. */
   async prepare(topic: string): Promise<KafkaFault | undefined> {
     try {
-      await this.withClient(`Asking for topic ${topic}`, (client) => partitionCountOf(client, topic));
+      await this.withClient(`Asking for topic ${topic}`, async (client) => {
+        await partitionCountOf(client, topic);
+        await connectToLeaders(client, topic);
+      });
       return undefined;
     } catch (error) {
       // It is what a broker has just said: nothing in it is stale.
@@ -90,6 +93,13 @@ export class PlatformaticProducer extends KafkaProducer {
   private createClient(): Producer {
     return new Producer(clientOptionsOf(this.#options));
   }
+}
+
+/** What is sent then goes out at once. One that can't be reached fails its own messages later. */
+async function connectToLeaders(client: Producer, topic: string): Promise<void> {
+  const { topics } = await client.metadata({ topics: [topic], retries: METADATA_RETRIES });
+  const leaders = topics.get(topic)?.partitions.map(({ leader }) => leader) ?? [];
+  await client.connectToBrokers([...new Set(leaders)]).catch(() => undefined);
 }
 
 async function partitionCountOf(client: Producer, topic: string): Promise<number> {

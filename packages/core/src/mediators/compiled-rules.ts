@@ -56,6 +56,8 @@ export class CompiledRules {
   }
 
   private rulesOf(target: unknown): ClassRules | false {
+    // Nested objects may be no instances, with a `constructor` that came from outside: nothing to remember.
+    if (typeof target !== 'function') return false;
     let rules = this.#classes.get(target);
     if (rules === undefined) {
       rules = this.compile(target);
@@ -64,8 +66,7 @@ export class CompiledRules {
     return rules;
   }
 
-  private compile(target: unknown): ClassRules | false {
-    if (typeof target !== 'function') return false;
+  private compile(target: NewableFunction): ClassRules | false {
     const storage = getMetadataStorage();
     const metadatas = storage.getTargetValidationMetadatas(target, '', false, false);
     if (metadatas.some(({ type }) => type === ValidationTypes.PROMISE_VALIDATION)) return false;

@@ -9,7 +9,6 @@ import { ContextIdFactory, ModuleRef, type ExternalContextCreator } from '@nestj
 import { isObservable, lastValueFrom } from 'rxjs';
 import type { HandlerReference } from '../handlers/handler-reference.js';
 import { Enhancers } from './enhancers.js';
-import { rejected } from './rejected.js';
 
 /**
  * The type of our execution contexts: `context.getType<CqrsContextType>() === 'cqrs'`. `getArgs()` gives the request,
@@ -95,20 +94,11 @@ function declaresEnhancers(target: object): boolean {
 
 /** A call without enhancers; as with them, the last value of an Observable is the result. */
 function direct(instance: object, method: Invocation, step: InnermostStep | undefined): Invocation {
-  const call: Invocation = (...args) => {
-    try {
-      const result: unknown = method.apply(instance, args);
-      return result instanceof Promise ? result : settle(result);
-    } catch (error) {
-      return rejected(error);
-    }
+  const call: Invocation = async (...args) => {
+    const value = await method.apply(instance, args);
+    return isObservable(value) ? lastValueFrom(value) : value;
   };
   return step ? (...args) => step(() => call(...args), args) : call;
-}
-
-async function settle(result: unknown): Promise<unknown> {
-  const value = await result;
-  return isObservable(value) ? lastValueFrom(value) : value;
 }
 
 /**

@@ -18,6 +18,8 @@ interface PublishingState extends PublishOptions {
   readonly heldKeys: Set<string>;
   /** Topics for which the producer was renewed. */
   readonly renewedFor: Set<string>;
+  /** Topics that were there before, and are not found any more. */
+  readonly lostTopics: Set<string>;
 }
 
 /** For so long a topic that was not found is not asked for again by a renewed producer. */
@@ -51,6 +53,7 @@ export class KafkaTransport extends Transport {
       results: new Map(),
       heldKeys: new Set(),
       renewedFor: new Set(),
+      lostTopics: new Set(),
       mayStart,
     };
     for (const run of runsOf(messages)) {
@@ -82,7 +85,12 @@ export class KafkaTransport extends Transport {
       for (const { key } of messages) heldKeys.add(key);
       return;
     }
-    const answers = fault ? [{ messages, fault }] : await this.#producer.send(topic, messages);
+    if (fault) {
+      // It is about the topic: no part of the messages fares better.
+      fail(messages, state, this.resultOf(topic, fault, state));
+      return;
+    }
+    const answers = await this.#producer.send(topic, messages);
     const stale = answers.filter((answer) => this.isStale(topic, answer, state));
     for (const answer of answers) if (!stale.includes(answer)) await this.settle(topic, answer, state);
     if (stale.length === 0) return;
@@ -111,13 +119,14 @@ export class KafkaTransport extends Transport {
       this.#knownTopics.add(topic);
       this.#unknownTopics.delete(topic);
       for (const message of messages) state.results.set(message, PUBLISHED);
-    } else if (fault.name === UNKNOWN_TOPIC) {
-      fail(messages, state, this.unknownTopic(topic, fault));
-    } else {
-      const refusal = refusalOf(fault);
-      if (refusal && messages.length > 1) await this.halve(topic, messages, state);
-      else fail(messages, state, refusal ?? { status: 'unavailable', error: fault.error });
-    }
+    } else if (fault.name !== UNKNOWN_TOPIC && refusalOf(fault) && messages.length > 1) {
+      await this.halve(topic, messages, state);
+    } else fail(messages, state, this.resultOf(topic, fault, state));
+  }
+
+  private resultOf(topic: string, fault: KafkaFault, state: PublishingState): PublishResult {
+    if (fault.name === UNKNOWN_TOPIC) return this.unknownTopic(topic, fault, state);
+    return refusalOf(fault) ?? { status: 'unavailable', error: fault.error };
   }
 
   /**
@@ -132,8 +141,10 @@ export class KafkaTransport extends Transport {
   }
 
   /** One that was there before is more likely to be there again than the messages are to be wrong. */
-  private unknownTopic(topic: string, { error }: KafkaFault): PublishResult {
-    if (this.#knownTopics.delete(topic)) return { status: 'unavailable', error };
+  private unknownTopic(topic: string, { error }: KafkaFault, { lostTopics }: PublishingState): PublishResult {
+    if (this.#knownTopics.delete(topic)) lostTopics.add(topic);
+    // For each partition and request of it, not for the first alone.
+    if (lostTopics.has(topic)) return { status: 'unavailable', error };
     this.#unknownTopics.set(topic, performance.now());
     return { status: 'refused', error };
   }

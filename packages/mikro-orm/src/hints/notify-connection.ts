@@ -41,6 +41,8 @@ export class NotifyConnection {
     this.#listener = listener;
     await this.run(`listen "${this.channel}"`);
     return async () => {
+      // One that was given up may end when another listens already.
+      if (this.#listener !== listener) return;
       this.#listener = undefined;
       if (!this.#hasEnded) await this.run(`unlisten "${this.channel}"`);
     };

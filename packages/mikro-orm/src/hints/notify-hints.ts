@@ -60,7 +60,11 @@ export class NotifyHints extends CommitHints {
     this.#channel ??= await channelOf(this.connection);
     const client = dedicatedClient(await this.connection.nativeClient());
     const opening = this.#opening;
-    return NotifyConnection.open(client, this.#channel, () => this.forget(opening));
+    const connection = await NotifyConnection.open(client, this.#channel, () => this.forget(opening));
+    if (!this.#isClosed) return connection;
+    // Who has closed the hints need not have waited for so long.
+    await connection.close();
+    throw new Error('The hints are closed');
   }
 
   private forget(opening: Promise<NotifyConnection> | undefined): void {
