@@ -24,15 +24,17 @@ export async function fetchEntries(
   selection: EntrySelection,
 ): Promise<FetchedEntries> {
   const fetched = await readParts(connection, selection, partsWithoutRetries(connection, selection));
-  if (!fetched.hasRetries) return fetched;
-  return readParts(connection, selection, partsWithRetries(connection, selection, COLUMNS));
+  if (fetched) return fetched;
+  const again = await readParts(connection, selection, partsWithRetries(connection, selection, COLUMNS));
+  return again ?? { entries: [], hasMisplaced: false };
 }
 
+/** @returns undefined when there are retries that these parts have left out of account */
 async function readParts(
   connection: OutboxConnection,
   { destination, slotCount, limitPerSlot }: EntrySelection,
   { prefix, parts }: EntryParts,
-): Promise<FetchedEntries & { hasRetries: boolean }> {
+): Promise<FetchedEntries | undefined> {
   const index = new OutboxIndex(connection.dialect);
   const { first, last } = slotsOf(slotCount);
   const misplaced = [index.before(destination, first), index.after(destination, last)].map((where) =>
@@ -41,11 +43,10 @@ async function readParts(
   const query = sql<FetchedRow>`${prefix} ${sql.join([...misplaced, ...parts], sql` union all `)}`;
   const { rows } = await query.execute(await connection.client());
   const hasMisplaced = rows.some(({ slot }) => slot < first || slot > last);
-  if (hasMisplaced) return { entries: [], hasMisplaced, hasRetries: false };
-  const hasRetries = rows.some(({ has_retries }) => Number(has_retries) > 0);
-  if (hasRetries) return { entries: [], hasMisplaced, hasRetries };
+  if (hasMisplaced) return { entries: [], hasMisplaced };
+  if (rows.some(({ has_retries }) => Number(has_retries) > 0)) return undefined;
   const entries = rows.map(toEntry).sort(byPosition);
-  return { entries: firstOfEach(entries, limitPerSlot), hasMisplaced, hasRetries };
+  return { entries: firstOfEach(entries, limitPerSlot), hasMisplaced };
 }
 
 /** The entry with this message id, and all before it of its key; their retries don't matter. */
