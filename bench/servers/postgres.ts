@@ -100,7 +100,8 @@ export class PostgresOutbox implements ServerDatabase {
 
   async drop(): Promise<void> {
     await this.#pool.end();
-    await runOnce(this.#url, `drop database ${this.#dbName} with (force)`);
+    // Without force: an ended pool's sockets may close a moment later, and PostgreSQL waits for them by itself.
+    await runOnce(this.#url, `drop database ${this.#dbName}`);
   }
 }
 
