@@ -40,7 +40,8 @@ class ChangeHandler {
 const kindsOf = (statements: readonly string[]): string[] =>
   statements.map((statement) => {
     const verb = /^[\s(]*(?<verb>\w+)/.exec(statement)?.groups?.['verb'] ?? '';
-    const table = /cqrs_outbox\w*/.exec(statement)?.[0];
+    const outer = statement.replace(/exists \([^()]*\)/g, '');
+    const table = /cqrs_outbox\w*/.exec(outer)?.[0];
     return [verb.toLowerCase(), ...(table === undefined ? [] : [table])].join(' ');
   });
 

@@ -1,10 +1,10 @@
-import { slotOf, slotsOf } from '@cqrs-outbox/core';
+import { slotOf } from '@cqrs-outbox/core';
 import { sql } from 'kysely';
 import type { SqlDialect } from '../../schema/sql-dialect.js';
 import type { OutboxKysely } from '../../schema/tables.js';
 import type { OutboxConnection } from '../outbox-connection.js';
 import { byPrimaryKey } from '../statements.js';
-import { OutboxIndex } from './outbox-index.js';
+import { misplacedSlots, OutboxIndex } from './outbox-index.js';
 
 /** How many entries get their slots at a time. */
 const BATCH_SIZE = 1_000;
@@ -39,10 +39,8 @@ async function readMisplaced(
   slotCount: number,
 ): Promise<MisplacedRow[]> {
   const index = new OutboxIndex(dialect);
-  const { first, last } = slotsOf(slotCount);
-  const parts = [index.before(destination, first), index.after(destination, last)].map((where) =>
-    index.part(sql`select o.id, o.message_key`, sql``, where, BATCH_SIZE),
-  );
+  const ranges = misplacedSlots(slotCount).map((range) => ({ ...range, limit: BATCH_SIZE }));
+  const parts = index.firstOfEach(sql`select o.id, o.message_key`, destination, ranges);
   const { rows } = await sql<MisplacedRow>`${sql.join(parts, sql` union all `)}`.execute(client);
   return rows.slice(0, BATCH_SIZE);
 }

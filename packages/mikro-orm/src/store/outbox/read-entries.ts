@@ -4,7 +4,7 @@ import { ENTRY_COLUMNS } from '../../schema/tables.js';
 import { toEntry, type FetchedRow as EntryRow } from '../entry-rows.js';
 import type { OutboxConnection } from '../outbox-connection.js';
 import { columnList } from '../statements.js';
-import { OutboxIndex } from './outbox-index.js';
+import { misplacedSlots, OutboxIndex, type LimitedRange } from './outbox-index.js';
 import { NO_RETRIES, partsWithRetries, type EntryParts } from './retry-parts.js';
 
 /** With whether the destination has retries that the statement has left out of account. */
@@ -25,22 +25,25 @@ export async function fetchEntries(
 ): Promise<FetchedEntries> {
   const fetched = await readParts(connection, selection, partsWithoutRetries(connection, selection));
   if (fetched) return fetched;
-  const again = await readParts(connection, selection, partsWithRetries(connection, selection, COLUMNS));
+  const { prefix, parts } = partsWithRetries(connection, selection, COLUMNS);
+  const select = sql`select ${COLUMNS}, 0 as attempts, ${NO_RETRIES}`;
+  const misplaced = new OutboxIndex(connection.dialect).firstOfEach(
+    select,
+    selection.destination,
+    firstMisplaced(selection),
+  );
+  const again = await readParts(connection, selection, { prefix, parts: [...misplaced, ...parts] });
   return again ?? { entries: [], hasMisplaced: false };
 }
 
 /** @returns undefined when there are retries that these parts have left out of account */
 async function readParts(
   connection: OutboxConnection,
-  { destination, slotCount, limitPerSlot }: EntrySelection,
+  { slotCount, limitPerSlot }: EntrySelection,
   { prefix, parts }: EntryParts,
 ): Promise<FetchedEntries | undefined> {
-  const index = new OutboxIndex(connection.dialect);
   const { first, last } = slotsOf(slotCount);
-  const misplaced = [index.before(destination, first), index.after(destination, last)].map((where) =>
-    index.part(sql`select ${COLUMNS}, 0 as attempts, ${NO_RETRIES}`, sql``, where, 1),
-  );
-  const query = sql<FetchedRow>`${prefix} ${sql.join([...misplaced, ...parts], sql` union all `)}`;
+  const query = sql<FetchedRow>`${prefix} ${sql.join(parts, sql` union all `)}`;
   const { rows } = await query.execute(await connection.client());
   const hasMisplaced = rows.some(({ slot }) => slot < first || slot > last);
   if (hasMisplaced) return { entries: [], hasMisplaced };
@@ -73,17 +76,24 @@ export async function fetchEntriesUpTo(
   return rows.map(toEntry);
 }
 
-function partsWithoutRetries(
-  { dialect }: OutboxConnection,
-  { destination, slots, limitPerSlot }: EntrySelection,
-): EntryParts {
+function partsWithoutRetries({ dialect }: OutboxConnection, selection: EntrySelection): EntryParts {
+  const { destination, slots, limitPerSlot } = selection;
   const hasRetries = sql`case when exists (
     select 1 from cqrs_outbox_retry r where r.destination = ${destination}) then 1 else 0 end as has_retries`;
   const select = sql`select ${COLUMNS}, 0 as attempts, ${hasRetries}`;
+  const ranges = slots.map((slot) => ({ from: slot, to: slot, limit: limitPerSlot }));
   return {
     prefix: sql``,
-    parts: new OutboxIndex(dialect).firstOfEach(select, destination, slots, limitPerSlot),
+    parts: new OutboxIndex(dialect).firstOfEach(select, destination, [
+      ...firstMisplaced(selection),
+      ...ranges,
+    ]),
   };
+}
+
+/** To see whether there are any. */
+function firstMisplaced({ slotCount }: EntrySelection): LimitedRange[] {
+  return misplacedSlots(slotCount).map((range) => ({ ...range, limit: 1 }));
 }
 
 /** Decimal numbers without leading zeros: the longer one is greater. */

@@ -51,7 +51,7 @@ function partsJoinedToRetries(
     index.part(
       sql`select ${columns}, ${attempts}, ${NO_RETRIES}`,
       join,
-      sql`${index.at(destination, slot)} and ${isFree}`,
+      sql`${index.at(destination, { from: slot, to: slot })} and ${isFree}`,
       limitPerSlot,
     ),
   );
@@ -83,7 +83,7 @@ function partsBesideRetries(
     index.part(
       sql`select ${columns}, 0 as attempts, ${NO_RETRIES}`,
       sql``,
-      sql`${index.at(destination, slot)} and ${isFree}`,
+      sql`${index.at(destination, { from: slot, to: slot })} and ${isFree}`,
       limitPerSlot,
     ),
   );
