@@ -33,10 +33,10 @@ export function toRow(entry: OutboxEntry): Insertable<OutboxTable> {
 
 export function toEntry(row: FetchedRow): StoredEntry {
   return {
+    ...toContent(row),
     position: String(row.id),
     attempts: Number(row.attempts ?? 0),
     slot: row.slot,
-    ...toContent(row),
   };
 }
 
@@ -44,12 +44,10 @@ export function toEntry(row: FetchedRow): StoredEntry {
 export function toContent(
   row: Selectable<EntryColumns>,
 ): Omit<StoredEntry, 'position' | 'attempts' | 'slot'> {
-  const headers = readHeaders(row.headers);
+  const stored = row.headers === '{}' ? {} : readHeaders(row.headers);
   const occurredAt = new Date(Number(row.occurred_at));
-  const faults = [
-    ...(headers ? [] : ['its headers are no JSON object of texts']),
-    ...(Number.isNaN(occurredAt.getTime()) ? ['its time is none'] : []),
-  ];
+  const hasTime = !Number.isNaN(occurredAt.getTime());
+  const { headers, contentEncoding } = fromStoredHeaders(stored ?? {});
   return {
     id: row.message_id,
     destination: row.destination,
@@ -58,15 +56,29 @@ export function toContent(
     name: row.name,
     version: row.version,
     source: row.source,
-    occurredAt: Number.isNaN(occurredAt.getTime()) ? new Date(0) : occurredAt,
+    occurredAt: hasTime ? occurredAt : new Date(0),
     correlationId: row.correlation_id,
     causationId: row.causation_id ?? undefined,
     contentType: row.content_type,
-    ...fromStoredHeaders(headers ?? {}),
-    payload: row.payload && Buffer.from(row.payload),
+    headers,
+    contentEncoding,
+    payload: row.payload && asBuffer(row.payload),
     deadLetterPolicy: readPolicy(row.dead_letter_policy),
-    ...(faults.length > 0 ? { unreadable: `The row can't be read: ${faults.join(', ')}.` } : {}),
+    ...(stored && hasTime ? {} : { unreadable: faultsOf(stored, hasTime) }),
   };
+}
+
+function faultsOf(headers: object | undefined, hasTime: boolean): string {
+  const faults = [
+    ...(headers ? [] : ['its headers are no JSON object of texts']),
+    ...(hasTime ? [] : ['its time is none']),
+  ];
+  return `The row can't be read: ${faults.join(', ')}.`;
+}
+
+/** libSQL gives bytes that are no `Buffer`. None of the drivers writes to them again. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes);
 }
 
 function readPolicy(policy: string): DeadLetterPolicy {
