@@ -26,7 +26,8 @@ export function isListed(
   ids: readonly string[],
 ): RawBuilder<boolean> {
   return dialect === 'postgresql'
-    ? sql<boolean>`${column} = any(cast(${ids} as bigint[]))`
+    ? // Written as PostgreSQL reads an array: pg would look for what to escape in each.
+      sql<boolean>`${column} = any(cast(${`{${ids.join()}}`} as bigint[]))`
     : sql<boolean>`true`;
 }
 
