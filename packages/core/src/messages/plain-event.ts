@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { instanceToPlain, plainToInstance } from 'class-transformer';
 import type { EventClass } from './event.js';
+import { isPrimitive, isUndecorated } from './undecorated.js';
 
 /** Marks names for as long as class-transformer has a payload in hand. Random, so that no payload can have it. */
 const MARK = `:${randomUUID()}`;
@@ -12,6 +13,8 @@ const MARK = `:${randomUUID()}`;
  * @throws TypeError for a record with a key that class-transformer would leave out without a word
  */
 export function toPlain(event: object): Record<string, unknown> {
+  const copy = isUndecorated(event.constructor) ? flatCopy(event) : undefined;
+  if (copy) return copy;
   refuseLostNames(event, new Set());
   return instanceToPlain(event);
 }
@@ -23,9 +26,36 @@ export function toPlain(event: object): Record<string, unknown> {
  * instance of a class. class-transformer takes a record's `constructor` for its class, and drops the others.
  */
 export function toInstance<E extends object>(eventClass: EventClass<E>, plain: object): E {
-  if (!hasInheritedName(plain)) return plainToInstance(eventClass, plain);
+  if (!hasInheritedName(plain)) {
+    const instance = isUndecorated(eventClass) ? flatInstance(eventClass, plain) : undefined;
+    return instance ?? plainToInstance(eventClass, plain);
+  }
   const instance = plainToInstance(eventClass, marked(plain) as object);
   unmark(instance, new Set());
+  return instance;
+}
+
+/** What class-transformer makes of an event of primitive values, sooner; undefined for another one. */
+function flatCopy(event: object): Record<string, unknown> | undefined {
+  const copy: Record<string, unknown> = {};
+  for (const name of Object.keys(event)) {
+    const value = (event as Record<string, unknown>)[name];
+    if (!isPrimitive(value) || name === '__proto__' || name === 'constructor') return undefined;
+    copy[name] = value;
+  }
+  return copy;
+}
+
+/** The other way round; the class's own methods and what it only gives out are not overwritten there either. */
+function flatInstance<E extends object>(eventClass: EventClass<E>, plain: object): E | undefined {
+  if (!Object.values(plain).every(isPrimitive)) return undefined;
+  const instance = new eventClass();
+  for (const [name, value] of Object.entries(plain)) {
+    const own = Object.getOwnPropertyDescriptor(eventClass.prototype as object, name);
+    const target = instance as Record<string, unknown>;
+    if ((own && !own.set) || typeof target[name] === 'function') continue;
+    target[name] = value;
+  }
   return instance;
 }
 

@@ -5,31 +5,34 @@ import {
   type OutboxEntry,
   type StoredEntry,
 } from '@cqrs-outbox/core';
-import type { Insertable, Selectable } from 'kysely';
-import type { EntryColumns, OutboxTable } from '../schema/tables.js';
+import type { Selectable } from 'kysely';
+import { ENTRY_COLUMNS, type EntryColumns, type OutboxTable } from '../schema/tables.js';
 
 /** A row of the outbox with what is remembered of its refusals. */
 export type FetchedRow = Selectable<OutboxTable> & { attempts: number | string | null };
 
-export function toRow(entry: OutboxEntry): Insertable<OutboxTable> {
-  return {
-    message_id: entry.id,
-    destination: entry.destination,
-    topic: entry.topic,
-    message_key: entry.key,
-    name: entry.name,
-    version: entry.version,
-    source: entry.source,
-    occurred_at: entry.occurredAt.getTime(),
-    correlation_id: entry.correlationId,
-    causation_id: entry.causationId ?? null,
-    content_type: entry.contentType,
-    headers: JSON.stringify(toStoredHeaders(entry)),
-    payload: entry.payload,
-    dead_letter_policy: entry.deadLetterPolicy,
-    slot: entry.slot,
-  };
+/** What a row is inserted with, in the order of {@link INSERTED_COLUMNS}. */
+export function toValues(entry: OutboxEntry): unknown[] {
+  return [
+    entry.id,
+    entry.destination,
+    entry.topic,
+    entry.key,
+    entry.name,
+    entry.version,
+    entry.source,
+    entry.occurredAt.getTime(),
+    entry.correlationId,
+    entry.causationId ?? null,
+    entry.contentType,
+    JSON.stringify(toStoredHeaders(entry)),
+    entry.payload,
+    entry.deadLetterPolicy,
+    entry.slot,
+  ];
 }
+
+export const INSERTED_COLUMNS = [...ENTRY_COLUMNS, 'slot'] as const;
 
 export function toEntry(row: FetchedRow): StoredEntry {
   return {

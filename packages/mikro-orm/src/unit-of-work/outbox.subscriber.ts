@@ -13,7 +13,7 @@ import type {
 } from '@mikro-orm/core';
 import type { OutboxConnection } from '../store/outbox-connection.js';
 import { endWith, untilAborted } from './ended-transaction.js';
-import { insertEntries } from './insert-entries.js';
+import { EntryInserter } from './entry-inserter.js';
 import { KnownAggregates } from './known-aggregates.js';
 import { lockKeys } from './lock-keys.js';
 import type { TransactionLedger } from './transaction-ledger.js';
@@ -32,6 +32,7 @@ type TransactionEventArgs = Omit<MikroOrmTransactionEventArgs, 'transaction'> & 
  */
 export class OutboxSubscriber implements EventSubscriber {
   readonly #aggregates = new KnownAggregates();
+  readonly #inserter: EntryInserter;
   /** The transaction around the savepoint that an entity manager is about to open. */
   readonly #opening = new WeakMap<EntityManager, object>();
   /** Entity managers in the middle of a flush: a commit then is that flush's own. */
@@ -41,7 +42,9 @@ export class OutboxSubscriber implements EventSubscriber {
     private readonly hooks: TransactionHooks,
     private readonly ledger: TransactionLedger,
     private readonly connection: OutboxConnection,
-  ) {}
+  ) {
+    this.#inserter = new EntryInserter(connection.dialect);
+  }
 
   beforeFlush({ em }: FlushEventArgs): void {
     this.#flushing.add(em);
@@ -114,7 +117,7 @@ export class OutboxSubscriber implements EventSubscriber {
   }
 
   private async insert(transaction: object, entries: readonly OutboxEntry[]): Promise<void> {
-    await insertEntries(this.connection.asTransaction(transaction), this.connection.dialect, entries);
+    await this.#inserter.insert(this.connection.asTransaction(transaction), entries);
     this.ledger.recordInserted(transaction, entries);
   }
 }
