@@ -1,18 +1,17 @@
 import { isOutbound, type EventClass } from '../messages/event.js';
 import { eventDeclarationOf, type EventDeclaration } from '../messages/integration-event.decorator.js';
 import { CqrsOutboxError } from '../cqrs-outbox.error.js';
-import { describeHandler, type HandlerReference } from './handler-reference.js';
+import { describeHandler, handBound, type EventHandlerReference } from './handler-reference.js';
 import type { HandlingPhase } from './handling-phase.js';
-import { handBound } from './request-map.js';
 import type { HandlesEvent } from './request-handler.js';
 
 /** Event class -> its handlers, and wire name -> event class. Discovery fills it at boot. */
 export class EventMap {
-  readonly #handlers = new Map<unknown, HandlerReference[]>();
+  readonly #handlers = new Map<unknown, EventHandlerReference[]>();
   readonly #byName = new Map<string, EventDeclaration>();
 
   /** The handlers of an event class, in the order in which they were found; empty when there are none. */
-  handlersOf(eventClass: unknown, phase?: HandlingPhase): readonly HandlerReference[] {
+  handlersOf(eventClass: unknown, phase?: HandlingPhase): readonly EventHandlerReference[] {
     const handlers = this.#handlers.get(eventClass) ?? [];
     return phase ? handlers.filter((handler) => handler.phase === phase) : handlers;
   }
@@ -36,12 +35,14 @@ export class EventMap {
    */
   bind<E extends object>(eventClass: EventClass<E>, handler: HandlesEvent<E>, name?: string): void {
     if (isOutbound(eventClass.prototype as object)) this.declare(eventClass);
-    const fault = this.add(eventClass, handBound(handler, name));
+    const bound = handBound(handler);
+    const reference = { ...bound, name: name ?? bound.handlerClass.name, phase: 'before-commit' } as const;
+    const fault = this.add(eventClass, reference);
     if (fault !== undefined) throw new TypeError(fault);
   }
 
   /** @returns the fault, if a handler of this event has the same name already. @internal */
-  add(eventClass: EventClass, handler: HandlerReference): string | undefined {
+  add(eventClass: EventClass, handler: EventHandlerReference): string | undefined {
     const handlers = this.#handlers.get(eventClass) ?? [];
     const twin = handlers.find(({ name }) => name === handler.name);
     if (twin) {

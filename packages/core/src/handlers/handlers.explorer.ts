@@ -6,7 +6,7 @@ import { Command, Query } from '../messages/request.js';
 import { DomainEvent, ECSTEvent, isOutbound, NotificationEvent } from '../messages/event.js';
 import { MAX_NAME_LENGTH } from '../messages/integration-event.decorator.js';
 import { EventMap } from './event-map.js';
-import { describeHandler, type HandlerReference } from './handler-reference.js';
+import { describeHandler, type EventHandlerReference, type HandlerReference } from './handler-reference.js';
 import { HANDLING_PHASES } from './handling-phase.js';
 import { handlerMetadataOf, type HandlerMetadata } from './handler-metadata.js';
 import { RequestMap } from './request-map.js';
@@ -51,49 +51,46 @@ export class HandlersExplorer {
     { handlerClass, metadata }: DecoratedClass,
     faults: string[],
   ): void {
-    const handler: HandlerReference = {
-      handlerClass,
-      moduleName: wrapper.host?.name ?? 'unknown module',
-      name: metadata.name ?? handlerClass.name,
-      phase: metadata.phase ?? 'before-commit',
-      wrapper,
-      instance: undefined,
-    };
+    const handler: HandlerReference = { handlerClass, wrapper, instance: undefined };
     const method = metadata.kind === 'event' ? 'handle' : 'execute';
     if (typeof (handlerClass.prototype as Record<string, unknown>)[method] !== 'function') {
       faults.push(`${describeHandler(handler)} has no method ${method}()`);
     }
     const phaseFault = phaseFaultOf(metadata);
     if (phaseFault !== undefined) faults.push(`${describeHandler(handler)}: ${phaseFault}`);
-    const fault = this.bind(metadata.kind, metadata.handles, handler);
+    const fault = this.bind(metadata, handler);
     if (fault !== undefined) faults.push(fault);
   }
 
-  private bind(
-    kind: HandlerMetadata['kind'],
-    handled: unknown,
-    handler: HandlerReference,
-  ): string | undefined {
+  private bind(metadata: HandlerMetadata, handler: HandlerReference): string | undefined {
+    const { kind, handles } = metadata;
     const { decorator, bases } = KINDS[kind];
-    if (!isClass(handled)) {
+    const prototype = prototypeOf(handles);
+    if (!prototype) {
       return (
-        `${describeHandler(handler)}: ${decorator} got ${String(handled)}, which is no class; with undefined, look for ` +
+        `${describeHandler(handler)}: ${decorator} got ${String(handles)}, which is no class; with undefined, look for ` +
         `a circular import`
       );
     }
-    if (!bases.some((base) => handled.prototype instanceof base)) {
+    const handled = handles as Type<object>;
+    if (!bases.some((base) => prototype instanceof base)) {
       const expected = bases.map(({ name }) => name).join(', ');
       return `${describeHandler(handler)}: ${decorator}(${handled.name}), but ${handled.name} does not extend ${expected}`;
     }
     if (kind !== 'event') return this.requests.add(handled, { kind, handler });
-    return this.bindEvent(handled, handler);
+    const { name = handler.handlerClass.name, phase = 'before-commit' } = metadata;
+    return this.bindEvent(handled, prototype, { ...handler, name, phase });
   }
 
-  private bindEvent(eventClass: Type<object>, handler: HandlerReference): string | undefined {
+  private bindEvent(
+    eventClass: Type<object>,
+    prototype: object,
+    handler: EventHandlerReference,
+  ): string | undefined {
     if (handler.name.length > MAX_NAME_LENGTH) {
       return `${describeHandler(handler)}: its name in the inbox is over ${MAX_NAME_LENGTH} characters`;
     }
-    if (isOutbound(eventClass.prototype as object)) {
+    if (isOutbound(prototype)) {
       try {
         this.events.declare(eventClass);
       } catch (error) {
@@ -107,15 +104,17 @@ export class HandlersExplorer {
 function phaseFaultOf({ phase, handles }: HandlerMetadata): string | undefined {
   if (phase === undefined) return undefined;
   if (!HANDLING_PHASES.includes(phase)) return `phase must be one of ${HANDLING_PHASES.join(', ')}`;
-  if (!isClass(handles) || !isOutbound(handles.prototype as object)) return undefined;
+  const prototype = prototypeOf(handles);
+  if (!prototype || !isOutbound(prototype)) return undefined;
   return (
-    `phase is for domain events, but ${handles.name} comes from a broker, and its handler has a transaction of its own: ` +
+    `phase is for domain events, but ${(handles as Type).name} comes from a broker, and its handler has a transaction of its own: ` +
     `leave it out`
   );
 }
 
-function isClass(value: unknown): value is Type<object> {
-  return typeof value === 'function' && value.prototype !== undefined;
+/** Of a class. To be asked once: V8 is slow to give it for the first time. */
+function prototypeOf(value: unknown): object | undefined {
+  return typeof value === 'function' ? (value.prototype as object | undefined) : undefined;
 }
 
 function decorated(candidate: unknown): DecoratedClass | undefined {

@@ -1,6 +1,6 @@
 import type { Type } from '@nestjs/common';
 import type { Request } from '../messages/request.js';
-import { describeHandler, type HandlerReference } from './handler-reference.js';
+import { describeHandler, handBound, type HandlerReference } from './handler-reference.js';
 import type { RequestHandler } from './request-handler.js';
 
 /** A request class with the handler that answers it. */
@@ -45,17 +45,4 @@ export class RequestMap {
     this.#bindings.set(requestClass, binding);
     return undefined;
   }
-}
-
-/** A reference to an instance that no module provides. */
-export function handBound(instance: object, name?: string): HandlerReference {
-  const handlerClass = instance.constructor as Type<object>;
-  return {
-    handlerClass,
-    moduleName: 'bound by hand',
-    name: name ?? handlerClass.name,
-    phase: 'before-commit',
-    wrapper: undefined,
-    instance,
-  };
 }

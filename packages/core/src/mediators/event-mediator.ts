@@ -3,7 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { EventHandlingError, messageOf } from '../cqrs-outbox.error.js';
 import { InboxStep } from '../consumers/inbox-step.js';
 import { EventMap } from '../handlers/event-map.js';
-import type { HandlerReference } from '../handlers/handler-reference.js';
+import type { EventHandlerReference } from '../handlers/handler-reference.js';
 import type { HandlingPhase } from '../handlers/handling-phase.js';
 import type { HandlesEvent } from '../handlers/request-handler.js';
 import { DomainEvent, type EventClass } from '../messages/event.js';
@@ -22,7 +22,7 @@ type HandlerMethod = 'handle' | 'handleTombstone';
 @Injectable()
 export class EventMediator {
   readonly #logger = new Logger(EventMediator.name);
-  readonly #invocations = new Map<HandlerReference, Map<HandlerMethod, Invocation>>();
+  readonly #invocations = new Map<EventHandlerReference, Map<HandlerMethod, Invocation>>();
   /** What a handler threw, by the context of its message, of which handlers run one after another. */
   readonly #failures = new WeakMap<MessageContext, { error: unknown }>();
 
@@ -130,7 +130,7 @@ export class EventMediator {
     if (failures.length > 0) throw new EventHandlingError(context.name, failures);
   }
 
-  private inboxStepOf({ name }: HandlerReference): InnermostStep {
+  private inboxStepOf({ name }: EventHandlerReference): InnermostStep {
     return (proceed, args) => this.inbox.run(args.at(-1) as MessageContext, name, proceed);
   }
 
@@ -139,7 +139,7 @@ export class EventMediator {
    * acknowledged, or the transaction committed, without what the handler should have done.
    */
   private async invoke(
-    handler: HandlerReference,
+    handler: EventHandlerReference,
     event: object | null,
     context: MessageContext,
     step: InnermostStep,
@@ -154,7 +154,11 @@ export class EventMediator {
     if (failure) throw failure.error;
   }
 
-  private invocationOf(handler: HandlerReference, method: HandlerMethod, step: InnermostStep): Invocation {
+  private invocationOf(
+    handler: EventHandlerReference,
+    method: HandlerMethod,
+    step: InnermostStep,
+  ): Invocation {
     const invocations = this.#invocations.get(handler) ?? new Map<HandlerMethod, Invocation>();
     this.#invocations.set(handler, invocations);
     const invocation =
