@@ -6,10 +6,10 @@ import type { Measurement } from '../cli/measurement.ts';
 import type { DatabaseContext } from '../servers/bench-context.ts';
 import { createOutboxDatabase } from '../servers/create-outbox-database.ts';
 import { KafkaTopic } from '../servers/kafka-topic.ts';
-import type { OutboxDatabase, RawRow } from '../servers/outbox-database.ts';
+import type { OutboxDatabase } from '../servers/outbox-database.ts';
 import { drainByHand } from './hand-written-loop.ts';
 import { measurePair, type Way } from './paired-drain.ts';
-import { wireHeadersOf } from './wire-headers.ts';
+import { produceByHand } from './produce-by-hand.ts';
 
 const SIZE = 20_000;
 
@@ -33,7 +33,7 @@ export async function measureDrain(context: DatabaseContext): Promise<Measuremen
   const loop: Way = {
     name: 'hand-written loop, raw driver and kafkajs',
     database: second,
-    drain: () => drainByHand(second, (rows) => publishByHand(rows, topic)),
+    drain: () => drainByHand(second, (rows) => produceByHand(rows, topic.producer, topic.name)),
   };
   const sink = { topic: topic.name, written: () => topic.written() };
   try {
@@ -53,13 +53,4 @@ export async function measureDrain(context: DatabaseContext): Promise<Measuremen
     await topic.drop();
     await Promise.all(databases.map((database) => database.drop()));
   }
-}
-
-async function publishByHand(rows: readonly RawRow[], topic: KafkaTopic): Promise<void> {
-  const messages = rows.map((row) => ({
-    key: row.message_key,
-    value: row.payload,
-    headers: wireHeadersOf(row),
-  }));
-  await topic.producer.sendBatch({ topicMessages: [{ topic: topic.name, messages }] });
 }

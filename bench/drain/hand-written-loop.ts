@@ -1,4 +1,4 @@
-import type { OutboxDatabase, RawRow } from '../servers/outbox-database.ts';
+import type { OutboxRows, RawRow } from '../servers/outbox-rows.ts';
 
 const BATCH_SIZE = 500;
 
@@ -10,7 +10,7 @@ const BATCH_SIZE = 500;
  * @param publish resolves when the broker has acknowledged all of them
  */
 export async function drainByHand(
-  database: OutboxDatabase,
+  database: Pick<OutboxRows, 'select' | 'remove'>,
   publish: (rows: readonly RawRow[]) => Promise<void>,
 ): Promise<void> {
   let next = database.select(0, BATCH_SIZE);

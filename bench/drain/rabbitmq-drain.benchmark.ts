@@ -4,7 +4,7 @@ import { startApp } from '../app/start-app.ts';
 import type { Measurement } from '../cli/measurement.ts';
 import type { DatabaseContext } from '../servers/bench-context.ts';
 import { createOutboxDatabase } from '../servers/create-outbox-database.ts';
-import type { RawRow } from '../servers/outbox-database.ts';
+import type { RawRow } from '../servers/outbox-rows.ts';
 import { RabbitMqQueue } from '../servers/rabbitmq-queue.ts';
 import { drainByHand } from './hand-written-loop.ts';
 import { measurePair, type Load } from './paired-drain.ts';

@@ -1,4 +1,4 @@
-import type { RawRow } from '../servers/outbox-database.ts';
+import type { RawRow } from '../servers/outbox-rows.ts';
 
 /** The headers that the relay sends of a row. */
 export function wireHeadersOf(row: RawRow): Record<string, string> {

@@ -4,14 +4,8 @@ import { join } from 'node:path';
 import { outboxSchema } from '@cqrs-outbox/mikro-orm';
 import { LibSqlDriver } from '@mikro-orm/libsql';
 import Database from 'libsql';
-import {
-  chunks,
-  COLUMNS,
-  INSERT_SIZE,
-  type InsertedRow,
-  type OutboxDatabase,
-  type RawRow,
-} from './outbox-database.ts';
+import { chunks, COLUMNS, INSERT_SIZE, type InsertedRow, type OutboxDatabase } from './outbox-database.ts';
+import type { RawRow } from './outbox-rows.ts';
 
 /** Two connections share the file: that of the application waits while this one writes, and the other way round. */
 const BUSY_TIMEOUT_MS = 10_000;

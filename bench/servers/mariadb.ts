@@ -2,16 +2,17 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { outboxSchema } from '@cqrs-outbox/mikro-orm';
 import { MariaDbDriver } from '@mikro-orm/mariadb';
-import { createConnection, createPool, type Pool, type RowDataPacket } from 'mysql2/promise';
+import { createConnection, type RowDataPacket } from 'mysql2/promise';
+import { MariaDbRows } from './mariadb-rows.ts';
 import {
   besideColumns,
   chunks,
   COLUMNS,
   INSERT_SIZE,
   type InsertedRow,
-  type RawRow,
   type ServerDatabase,
 } from './outbox-database.ts';
+import type { RawRow } from './outbox-rows.ts';
 
 /** Undo records that other sessions may always keep alive, and how long to wait for the rest to be purged. */
 const SETTLED_HISTORY = 500;
@@ -24,22 +25,23 @@ export class MariaDbOutbox implements ServerDatabase {
     const connection = await createConnection(url);
     await connection.query(`create database ${dbName} character set utf8mb4`);
     await connection.end();
-    // Two connections: the next batch is read while the one before it is deleted.
-    const pool = createPool({ uri: url, database: dbName, connectionLimit: 2 });
-    for (const statement of outboxSchema('mysql')) await pool.query(statement);
-    return new MariaDbOutbox(url, dbName, pool);
+    const rows = new MariaDbRows(url, dbName);
+    for (const statement of outboxSchema('mysql')) await rows.pool.query(statement);
+    return new MariaDbOutbox(url, dbName, rows);
   }
 
   readonly ormOptions;
   readonly #url: string;
   readonly #dbName: string;
-  readonly #pool: Pool;
+  readonly #rows: MariaDbRows;
+  readonly #pool: MariaDbRows['pool'];
 
-  private constructor(clientUrl: string, dbName: string, pool: Pool) {
+  private constructor(clientUrl: string, dbName: string, rows: MariaDbRows) {
     this.ormOptions = { driver: MariaDbDriver, clientUrl, dbName };
     this.#url = clientUrl;
     this.#dbName = dbName;
-    this.#pool = pool;
+    this.#rows = rows;
+    this.#pool = rows.pool;
   }
 
   async insert(rows: readonly InsertedRow[]): Promise<() => Promise<void>> {
@@ -54,14 +56,12 @@ export class MariaDbOutbox implements ServerDatabase {
     };
   }
 
-  async select(after: string | number, limit: number): Promise<RawRow[]> {
-    const statement = 'select * from cqrs_outbox where id > ? order by id limit ?';
-    const [rows] = await this.#pool.query<(RawRow & RowDataPacket)[]>(statement, [after, limit]);
-    return rows;
+  select(after: string | number, limit: number): Promise<RawRow[]> {
+    return this.#rows.select(after, limit);
   }
 
-  async remove(ids: readonly (string | number)[]): Promise<void> {
-    await this.#pool.query('delete from cqrs_outbox where id in (?)', [ids]);
+  remove(ids: readonly (string | number)[]): Promise<void> {
+    return this.#rows.remove(ids);
   }
 
   async fillBeside(table: Parameters<typeof besideColumns>[0], rows: number): Promise<void> {
@@ -100,7 +100,7 @@ export class MariaDbOutbox implements ServerDatabase {
 
   async drop(): Promise<void> {
     await this.#pool.query(`drop database ${this.#dbName}`);
-    await this.#pool.end();
+    await this.#rows.close();
   }
 
   private async number(query: string): Promise<number> {

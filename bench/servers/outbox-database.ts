@@ -1,4 +1,5 @@
 import type { MikroOrmModuleSyncOptions } from '@mikro-orm/nestjs';
+import type { OutboxRows } from './outbox-rows.ts';
 
 /** libSQL is no server: a database of it is a file, or in memory. */
 export const DATABASE_NAMES = ['mariadb', 'postgres', 'libsql'] as const;
@@ -8,21 +9,6 @@ export type DatabaseName = (typeof DATABASE_NAMES)[number];
 export interface DatabaseAddress {
   readonly name: DatabaseName;
   readonly url: string;
-}
-
-/** A row of `cqrs_outbox`, as the raw drivers read it. */
-export interface RawRow {
-  readonly id: string | number;
-  readonly message_id: string;
-  readonly message_key: string;
-  readonly name: string;
-  readonly version: number;
-  readonly source: string;
-  readonly occurred_at: string | number;
-  readonly correlation_id: string;
-  readonly content_type: string;
-  readonly headers: string;
-  readonly payload: Buffer;
 }
 
 /** What is inserted: the columns of {@link COLUMNS}, in their order. */
@@ -45,13 +31,11 @@ export const COLUMNS = [
 ] as const;
 
 /** A database of a benchmark's own with the tables of the outbox, reached by the raw driver. */
-export interface OutboxDatabase {
+export interface OutboxDatabase extends Pick<OutboxRows, 'select' | 'remove'> {
   /** For the application that is measured. */
   readonly ormOptions: Pick<MikroOrmModuleSyncOptions, 'driver' | 'clientUrl' | 'dbName'>;
   /** Inserts in one transaction, outside of any timing; the rows are there when the returned function resolves. */
   insert(rows: readonly InsertedRow[]): Promise<() => Promise<void>>;
-  select(after: string | number, limit: number): Promise<RawRow[]>;
-  remove(ids: readonly (string | number)[]): Promise<void>;
   count(): Promise<number>;
   /** Deletes all rows, by a quicker way than one by one. */
   clear(): Promise<void>;

@@ -8,36 +8,33 @@ import {
   COLUMNS,
   INSERT_SIZE,
   type InsertedRow,
-  type RawRow,
   type ServerDatabase,
 } from './outbox-database.ts';
+import type { RawRow } from './outbox-rows.ts';
+import { PostgresRows } from './postgres-rows.ts';
 
 /** PostgreSQL by pg, which is also the driver under MikroORM. */
 export class PostgresOutbox implements ServerDatabase {
   static async create(url: string): Promise<PostgresOutbox> {
     const dbName = `bench_${randomBytes(6).toString('hex')}`;
     await runOnce(url, `create database ${dbName}`);
-    const address = new URL(url);
-    address.pathname = `/${dbName}`;
-    // Two connections: the next batch is read while the one before it is deleted.
-    const pool = new pg.Pool({ connectionString: address.href, max: 2 });
-    for (const statement of outboxSchema('postgresql')) await pool.query(statement);
-    return new PostgresOutbox(url, address.href, dbName, pool);
+    const rows = new PostgresRows(url, dbName);
+    for (const statement of outboxSchema('postgresql')) await rows.pool.query(statement);
+    return new PostgresOutbox(url, dbName, rows);
   }
 
   readonly ormOptions;
   readonly #url: string;
-  /** Of the database of its own. */
-  readonly #address: string;
   readonly #dbName: string;
+  readonly #rows: PostgresRows;
   readonly #pool: pg.Pool;
 
-  private constructor(url: string, address: string, dbName: string, pool: pg.Pool) {
+  private constructor(url: string, dbName: string, rows: PostgresRows) {
     this.ormOptions = { driver: PostgreSqlDriver, clientUrl: url, dbName };
     this.#url = url;
-    this.#address = address;
     this.#dbName = dbName;
-    this.#pool = pool;
+    this.#rows = rows;
+    this.#pool = rows.pool;
   }
 
   async insert(rows: readonly InsertedRow[]): Promise<() => Promise<void>> {
@@ -56,14 +53,12 @@ export class PostgresOutbox implements ServerDatabase {
     };
   }
 
-  async select(after: string | number, limit: number): Promise<RawRow[]> {
-    const statement = 'select * from cqrs_outbox where id > $1 order by id limit $2';
-    const { rows } = await this.#pool.query<RawRow>(statement, [after, limit]);
-    return rows;
+  select(after: string | number, limit: number): Promise<RawRow[]> {
+    return this.#rows.select(after, limit);
   }
 
-  async remove(ids: readonly (string | number)[]): Promise<void> {
-    await this.#pool.query('delete from cqrs_outbox where id = any($1::bigint[])', [ids]);
+  remove(ids: readonly (string | number)[]): Promise<void> {
+    return this.#rows.remove(ids);
   }
 
   async fillBeside(table: Parameters<typeof besideColumns>[0], rows: number): Promise<void> {
@@ -76,7 +71,7 @@ export class PostgresOutbox implements ServerDatabase {
   }
 
   async openTransaction(): Promise<() => Promise<void>> {
-    const client = new pg.Client({ connectionString: this.#address });
+    const client = new pg.Client(this.#pool.options);
     await client.connect();
     await client.query('begin isolation level repeatable read');
     await client.query('select count(*) from cqrs_outbox');
@@ -99,7 +94,7 @@ export class PostgresOutbox implements ServerDatabase {
   }
 
   async drop(): Promise<void> {
-    await this.#pool.end();
+    await this.#rows.close();
     // Without force: an ended pool's sockets may close a moment later, and PostgreSQL waits for them by itself.
     await runOnce(this.#url, `drop database ${this.#dbName}`);
   }
