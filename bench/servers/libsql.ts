@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { outboxSchema } from '@cqrs-outbox/mikro-orm';
 import { LibSqlDriver } from '@mikro-orm/libsql';
 import Database from 'libsql';
-import { chunks, COLUMNS, INSERT_SIZE, type InsertedRow, type OutboxDatabase } from './outbox-database.ts';
+import { COLUMNS, inserts, type InsertedRow, type OutboxDatabase } from './outbox-database.ts';
 import type { RawRow } from './outbox-rows.ts';
 
 /** Two connections share the file: that of the application waits while this one writes, and the other way round. */
@@ -35,7 +35,7 @@ export class LibSqlOutbox implements OutboxDatabase {
   async insert(rows: readonly InsertedRow[]): Promise<() => Promise<void>> {
     const row = `(${COLUMNS.map(() => '?').join()})`;
     this.#connection.exec('begin immediate');
-    for (const chunk of chunks(rows, INSERT_SIZE)) {
+    for (const chunk of inserts(rows)) {
       const values = chunk.map(() => row).join();
       this.#connection
         .prepare(`insert into cqrs_outbox (${COLUMNS.join(', ')}) values ${values}`)

@@ -4,14 +4,7 @@ import { outboxSchema } from '@cqrs-outbox/mikro-orm';
 import { MariaDbDriver } from '@mikro-orm/mariadb';
 import { createConnection, type RowDataPacket } from 'mysql2/promise';
 import { MariaDbRows } from './mariadb-rows.ts';
-import {
-  besideColumns,
-  chunks,
-  COLUMNS,
-  INSERT_SIZE,
-  type InsertedRow,
-  type ServerDatabase,
-} from './outbox-database.ts';
+import { besideColumns, COLUMNS, inserts, type InsertedRow, type ServerDatabase } from './outbox-database.ts';
 import type { RawRow } from './outbox-rows.ts';
 
 /** Undo records that other sessions may always keep alive, and how long to wait for the rest to be purged. */
@@ -47,7 +40,7 @@ export class MariaDbOutbox implements ServerDatabase {
   async insert(rows: readonly InsertedRow[]): Promise<() => Promise<void>> {
     const connection = await this.#pool.getConnection();
     await connection.beginTransaction();
-    for (const chunk of chunks(rows, INSERT_SIZE)) {
+    for (const chunk of inserts(rows)) {
       await connection.query(`insert into cqrs_outbox (${COLUMNS.join(', ')}) values ?`, [chunk]);
     }
     return async () => {

@@ -76,8 +76,25 @@ export function besideColumns(
     : { ...common, attempts: '1', last_error: "'refused'", failed_at: String(Date.now()) };
 }
 
-/** Rows of one INSERT. */
-export const INSERT_SIZE = 1_000;
+/** Rows and bytes of one INSERT at most: MariaDB takes packets of 16 MiB, and bytes are written out as text. */
+const INSERT_ROWS = 1_000;
+const INSERT_BYTES = 4 * 1024 ** 2;
+
+/** Cuts rows into what one INSERT can hold. */
+export function* inserts(rows: readonly InsertedRow[]): Generator<readonly InsertedRow[]> {
+  let part: InsertedRow[] = [];
+  let bytes = 0;
+  for (const row of rows) {
+    const size = row.reduce<number>((sum, value) => sum + (Buffer.isBuffer(value) ? value.length : 0), 0);
+    if (part.length === INSERT_ROWS || (part.length > 0 && bytes + size > INSERT_BYTES)) {
+      yield part;
+      [part, bytes] = [[], 0];
+    }
+    part.push(row);
+    bytes += size;
+  }
+  if (part.length > 0) yield part;
+}
 
 export function* chunks<T>(items: readonly T[], size: number): Generator<readonly T[]> {
   for (let start = 0; start < items.length; start += size) yield items.slice(start, start + size);

@@ -2,14 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { outboxSchema } from '@cqrs-outbox/mikro-orm';
 import { PostgreSqlDriver } from '@mikro-orm/postgresql';
 import pg from 'pg';
-import {
-  besideColumns,
-  chunks,
-  COLUMNS,
-  INSERT_SIZE,
-  type InsertedRow,
-  type ServerDatabase,
-} from './outbox-database.ts';
+import { besideColumns, COLUMNS, inserts, type InsertedRow, type ServerDatabase } from './outbox-database.ts';
 import type { RawRow } from './outbox-rows.ts';
 import { PostgresRows } from './postgres-rows.ts';
 
@@ -40,7 +33,7 @@ export class PostgresOutbox implements ServerDatabase {
   async insert(rows: readonly InsertedRow[]): Promise<() => Promise<void>> {
     const connection = await this.#pool.connect();
     await connection.query('begin');
-    for (const chunk of chunks(rows, INSERT_SIZE)) {
+    for (const chunk of inserts(rows)) {
       const values = chunk.map(
         (_, row) => `(${COLUMNS.map((_, i) => `$${row * COLUMNS.length + i + 1}`).join()})`,
       );

@@ -173,6 +173,7 @@ export {
 export { type KafkaAnswer, type KafkaFault, KafkaProducer } from './transports/kafka-producer.js';
 export { KafkaTransport } from './transports/kafka.transport.js';
 export { NullTransport } from './transports/null.transport.js';
+export { TimeoutError, withTimeLimit } from './transports/time-limit.js';
 export { type PublishOptions, type PublishResult, Transport } from './transports/transport.js';
 
 export { type ConsumerOptions, type DeadLetterDestination } from './consumers/consumer.options.js';

@@ -1,11 +1,17 @@
-import { KafkaProducer, type KafkaAnswer, type KafkaFault, type Message } from '@cqrs-outbox/core';
-import { ProduceAcks, Producer } from '@platformatic/kafka';
+import {
+  KafkaProducer,
+  TimeoutError,
+  withTimeLimit,
+  type KafkaAnswer,
+  type KafkaFault,
+  type Message,
+} from '@cqrs-outbox/core';
+import { ProduceAcks, Producer, type ClusterTopicMetadata } from '@platformatic/kafka';
 import { answersOf } from './answers.js';
 import { discard } from './discard.js';
 import { faultOf } from './faults.js';
 import { clientOptionsOf, type ResolvedOptions } from './platformatic-kafka.options.js';
 import { recordOf, type KafkaRecord } from './records.js';
-import { GivenUpError, inTime } from './time-limit.js';
 
 /** So often a topic is asked for again, of one broker after another. Messages are sent once. */
 const METADATA_RETRIES = 3;
@@ -30,8 +36,7 @@ export class PlatformaticProducer extends KafkaProducer {
   async prepare(topic: string): Promise<KafkaFault | undefined> {
     try {
       await this.withClient(`Asking for topic ${topic}`, async (client) => {
-        await partitionCountOf(client, topic);
-        await connectToLeaders(client, topic);
+        await connectToLeaders(client, await topicOf(client, topic));
       });
       return undefined;
     } catch (error) {
@@ -44,8 +49,8 @@ export class PlatformaticProducer extends KafkaProducer {
     let records: KafkaRecord[] = [];
     try {
       await this.withClient(`Producing ${messages.length} messages to ${topic}`, async (client) => {
-        const partitionCount = await partitionCountOf(client, topic);
-        records = messages.map((message) => recordOf(message, partitionCount));
+        const { partitionsCount } = await topicOf(client, topic);
+        records = messages.map((message) => recordOf(message, partitionsCount));
         // Those of the constructor have no effect: the client would have the leader alone acknowledge.
         await client.send({ messages: records, acks: ProduceAcks.ALL });
       });
@@ -70,10 +75,10 @@ export class PlatformaticProducer extends KafkaProducer {
   private async withClient<T>(what: string, work: (client: Producer) => Promise<T>): Promise<T> {
     const client = this.#client;
     try {
-      return await inTime(work(client), this.#options.publishTimeoutMs, what);
+      return await withTimeLimit(work(client), this.#options.publishTimeoutMs, what);
     } catch (error) {
       // What it has not sent yet must not go out later. With it fails what else it has in hand.
-      if (error instanceof GivenUpError) this.discard(client);
+      if (error instanceof TimeoutError) this.discard(client);
       // The next try may find that the topic has moved.
       else client.clearMetadata();
       throw error;
@@ -96,15 +101,15 @@ export class PlatformaticProducer extends KafkaProducer {
 }
 
 /** What is sent then goes out at once. One that can't be reached fails its own messages later. */
-async function connectToLeaders(client: Producer, topic: string): Promise<void> {
-  const { topics } = await client.metadata({ topics: [topic], retries: METADATA_RETRIES });
-  const leaders = topics.get(topic)?.partitions.map(({ leader }) => leader) ?? [];
-  await client.connectToBrokers([...new Set(leaders)]).catch(() => undefined);
+async function connectToLeaders(client: Producer, { partitions }: ClusterTopicMetadata): Promise<void> {
+  const leaders = new Set(partitions.map(({ leader }) => leader));
+  await client.connectToBrokers([...leaders]).catch(() => undefined);
 }
 
-async function partitionCountOf(client: Producer, topic: string): Promise<number> {
+/** As the client knows it, which asks for what it does not know. */
+async function topicOf(client: Producer, topic: string): Promise<ClusterTopicMetadata> {
   const { topics } = await client.metadata({ topics: [topic], retries: METADATA_RETRIES });
-  const count = topics.get(topic)?.partitionsCount;
-  if (!count) throw new Error(`Topic ${topic} is internal to Kafka, or has no partitions`);
-  return count;
+  const found = topics.get(topic);
+  if (!found?.partitionsCount) throw new Error(`Topic ${topic} is internal to Kafka, or has no partitions`);
+  return found;
 }

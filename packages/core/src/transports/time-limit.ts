@@ -3,7 +3,7 @@ import { messageOf } from '../cqrs-outbox.error.js';
 
 const CLOSE_LIMIT_MS = 5_000;
 
-/** Something took longer than its limit. What it waited for may still happen. */
+/** Something took longer than its limit (see {@link withTimeLimit}). What it waited for may still happen. */
 export class TimeoutError extends Error {
   constructor(what: string, limitMs: number) {
     super(`${what} took over ${limitMs} ms`);
@@ -11,7 +11,14 @@ export class TimeoutError extends Error {
   }
 }
 
-/** Rejects with a {@link TimeoutError} when `work` has not settled after `limitMs` milliseconds. */
+/**
+ * For a {@link Transport} of your own, which must answer in bounded time. The work itself goes on: what it would still
+ * send after that, the transport has to prevent.
+ *
+ * @param limitMs in milliseconds
+ * @param what names the work in the error's message
+ * @throws {@link TimeoutError} when `work` has not settled after `limitMs`
+ */
 export async function withTimeLimit<T>(work: Promise<T>, limitMs: number, what: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_, reject) => {
