@@ -86,6 +86,6 @@ export const CHARTS: readonly Chart[] = [
 function besideSteps(table: Parameters<ServerDatabase['fillBeside']>[0], sizes: readonly number[]) {
   return sizes.map((x, index) => ({
     x,
-    prepare: (database: ServerDatabase) => database.fillBeside(table, x - (sizes[index - 1] ?? 0)),
+    prepare: (database: ServerDatabase) => database.fillBeside(table, sizes[index - 1] ?? 0, x),
   }));
 }

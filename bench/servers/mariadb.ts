@@ -57,14 +57,14 @@ export class MariaDbOutbox implements ServerDatabase {
     return this.#rows.remove(ids);
   }
 
-  async fillBeside(table: Parameters<typeof besideColumns>[0], rows: number): Promise<void> {
+  async fillBeside(table: Parameters<typeof besideColumns>[0], before: number, after: number): Promise<void> {
     const columns = besideColumns(table, (prefix) => `concat(${prefix}, n)`);
     const portion = 50_000;
-    for (let done = 0; done < rows; done += portion) {
+    for (let done = before; done < after; done += portion) {
       await this.#pool.query(
         `insert into ${table} (${Object.keys(columns).join()})
          select ${Object.values(columns).join()}
-         from (select seq + ? as n from seq_1_to_${Math.min(portion, rows - done)}) numbers`,
+         from (select seq + ? as n from seq_1_to_${Math.min(portion, after - done)}) numbers`,
         [done],
       );
     }

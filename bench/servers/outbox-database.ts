@@ -46,8 +46,12 @@ export interface OutboxDatabase extends Pick<OutboxRows, 'select' | 'remove'> {
 
 /** One of a server. */
 export interface ServerDatabase extends OutboxDatabase {
-  /** Fills a table that lies beside the outbox with rows that the relay has nothing to do with. */
-  fillBeside(table: 'cqrs_outbox_archive' | 'cqrs_outbox_dead_letter', rows: number): Promise<void>;
+  /** Adds rows to a table beside the outbox that the relay has nothing to do with, which has so many of them already. */
+  fillBeside(
+    table: 'cqrs_outbox_archive' | 'cqrs_outbox_dead_letter',
+    before: number,
+    after: number,
+  ): Promise<void>;
   /** Opens a transaction that has seen the table, as a report or a forgotten session would. @returns its end */
   openTransaction(): Promise<() => Promise<void>>;
 }

@@ -54,11 +54,11 @@ export class PostgresOutbox implements ServerDatabase {
     return this.#rows.remove(ids);
   }
 
-  async fillBeside(table: Parameters<typeof besideColumns>[0], rows: number): Promise<void> {
+  async fillBeside(table: Parameters<typeof besideColumns>[0], before: number, after: number): Promise<void> {
     const columns = besideColumns(table, (prefix) => `${prefix} || n`);
     await this.#pool.query(
       `insert into ${table} (${Object.keys(columns).join()})
-       select ${Object.values(columns).join()} from generate_series(1, ${rows}) n`,
+       select ${Object.values(columns).join()} from generate_series(${before + 1}, ${after}) n`,
     );
     await this.#pool.query(`vacuum analyze ${table}`);
   }
