@@ -1,7 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
 import { NotifyConnection } from './notify-connection.js';
-import type { PgClient } from './pg-client.js';
 
 const CHANNEL = 'cqrs_outbox_1';
 
