@@ -162,7 +162,8 @@ describeWith(['kafka'], 'PlatformaticKafkaTransport', () => {
     // The client has one request in flight, and the others wait in it.
     const settings = {
       maxInflights: 1,
-      publishTimeoutMs: 500,
+      // Enough for three first requests, one after another, on a machine that does other things.
+      publishTimeoutMs: 2_500,
       requestTimeout: 60_000,
       metadataMaxAge: 60_000,
     };
