@@ -12,6 +12,7 @@ import { createRunDirectory, type RunDirectory } from '../services/run-directory
 import type { RunningServer } from '../services/service.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
 import { eventually } from '../support/eventually.ts';
+import { messageOf } from '../support/message.ts';
 
 const MAX_MESSAGE_BYTES = 20_000;
 const LARGE = 'x'.repeat(MAX_MESSAGE_BYTES);
@@ -171,20 +172,5 @@ describeWith(['rabbitmq'], 'a channel of RabbitMQ', () => {
 
 /** With a payload of so many bytes. */
 function message(key: string, bytes: number): Message {
-  const id = randomUUID();
-  return {
-    id,
-    name: 'contract.happened',
-    version: 1,
-    source: 'contract',
-    topic: 'contract',
-    key,
-    occurredAt: new Date(),
-    correlationId: id,
-    causationId: undefined,
-    contentType: 'application/json',
-    contentEncoding: undefined,
-    headers: {},
-    payload: Buffer.from(JSON.stringify('x'.repeat(bytes - 2))),
-  };
+  return messageOf({ key, payload: Buffer.from(JSON.stringify('x'.repeat(bytes - 2))) });
 }

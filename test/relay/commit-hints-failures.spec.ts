@@ -21,12 +21,6 @@ describe('hints of commits that fail', () => {
     await fixture.close();
   });
 
-  const arrived = (): number[] =>
-    fixture.transport.arrivals.map(({ step }) => step).toSorted((a, b) => a - b);
-  const listening = async (count: number): Promise<void> => {
-    await eventually(() => expect(fixture.bus.listeners.size).toBe(count));
-  };
-
   it('keep no command waiting while one hangs, and are sent one at a time all the same', async () => {
     let release: () => void = () => undefined;
     fixture.bus.onAnnounce = () => new Promise((resolve) => (release = resolve));
@@ -52,7 +46,7 @@ describe('hints of commits that fail', () => {
     ['rejects with nothing', () => Promise.reject(undefined as unknown as Error)],
   ])('fail no command when it %s, are one warning, and go on', async (_, fail) => {
     await fixture.startRelay();
-    await listening(1);
+    await fixture.listening(1);
     const writer = await fixture.startWriter();
     fixture.bus.onAnnounce = fail;
     for (const event of moves(10)) {
@@ -94,16 +88,16 @@ describe('hints of commits that fail', () => {
 
   it('are listened for again when the listening is lost, and what was missed is looked for', async () => {
     await fixture.startRelay();
-    await listening(1);
+    await fixture.listening(1);
     const writer = await fixture.startWriter();
     fixture.bus.onListen = () => Promise.reject(new Error('not yet'));
     fixture.bus.lose(new Error('cut off'));
-    await listening(0);
+    await fixture.listening(0);
     await writer.append(moves(3));
     await delay(100);
-    expect(arrived()).toEqual([]);
+    expect(fixture.arrived).toEqual([]);
     fixture.bus.onListen = () => undefined;
-    await eventually(() => expect(arrived()).toEqual([0, 1, 2]), 6_000);
+    await eventually(() => expect(fixture.arrived).toEqual([0, 1, 2]), 6_000);
     expect(warnings.filter((text) => /No hints are heard.*cut off/.test(text))).toHaveLength(1);
     await writer.append(moves(1, 'later'));
     await eventually(() => expect(fixture.transport.stepsOf('later-0')).toEqual([0]), 2_000);
@@ -135,7 +129,7 @@ describe('hints of commits that fail', () => {
   it('are tried no more often when the loss is told of again and again', async () => {
     jest.spyOn(Math, 'random').mockReturnValue(0.999);
     await fixture.startRelay();
-    await listening(1);
+    await fixture.listening(1);
     const [onLost] = fixture.bus.listeners.values();
     const repeating = setInterval(() => onLost?.(new Error('lost')), 5);
     await delay(600);
@@ -146,7 +140,7 @@ describe('hints of commits that fail', () => {
 
   it('stop to be listened for in onModuleDestroy, and are sent until all is over', async () => {
     const relay = await fixture.startRelay();
-    await listening(1);
+    await fixture.listening(1);
     const writer = await fixture.startWriter();
     const late = moves(1, 'late');
     // As a request that is still at work does, when the relay has stopped.

@@ -33,18 +33,12 @@ describe('hints of commits', () => {
     await fixture.close();
   });
 
-  const arrived = (): number[] =>
-    fixture.transport.arrivals.map(({ step }) => step).toSorted((a, b) => a - b);
-  const listening = async (count: number): Promise<void> => {
-    await eventually(() => expect(fixture.bus.listeners.size).toBe(count));
-  };
-
   it('wake the relay of another process, without a tick', async () => {
     await fixture.startRelay();
-    await listening(1);
+    await fixture.listening(1);
     const writer = await fixture.startWriter();
     await writer.append(moves(3));
-    await eventually(() => expect(arrived()).toEqual([0, 1, 2]), 2_000);
+    await eventually(() => expect(fixture.arrived).toEqual([0, 1, 2]), 2_000);
   });
 
   it('are off unless asked for, and then others wait for their tick', async () => {
@@ -52,16 +46,16 @@ describe('hints of commits', () => {
     const writer = await fixture.startWriter({ commitHints: undefined });
     await writer.append(moves(3));
     await delay(200);
-    expect(arrived()).toEqual([]);
+    expect(fixture.arrived).toEqual([]);
     expect(fixture.bus.calls).toEqual([]);
     expect(fixture.waiting(writer)).toBe(3);
   });
 
   it('are not sent of what the own relay publishes', async () => {
     const app = await fixture.startRelay();
-    await listening(1);
+    await fixture.listening(1);
     for (const event of moves(20)) await app.append([event]);
-    await eventually(() => expect(arrived()).toHaveLength(20));
+    await eventually(() => expect(fixture.arrived).toHaveLength(20));
     expect(fixture.bus.announced).toEqual([]);
   });
 
@@ -71,7 +65,7 @@ describe('hints of commits', () => {
     await eventually(async () => expect(await sharesOf(a, b)).toEqual([8, 8]));
     const events = moves(100);
     await a.append(events);
-    await eventually(() => expect(arrived()).toHaveLength(100), 2_000);
+    await eventually(() => expect(fixture.arrived).toHaveLength(100), 2_000);
     const theirs = await slotsOf(a, b);
     expect(fixture.bus.slotsAt('default')).toEqual(
       slotsOfMoves(events).filter((slot) => theirs.includes(slot)),
@@ -80,12 +74,12 @@ describe('hints of commits', () => {
 
   it('are few, one after another, however many transactions commit at once', async () => {
     await fixture.startRelay();
-    await listening(1);
+    await fixture.listening(1);
     const writer = await fixture.startWriter();
     fixture.bus.onAnnounce = () => delay(1);
     const events = moves(100);
     await Promise.all(events.map((event) => writer.append([event])));
-    await eventually(() => expect(arrived()).toHaveLength(100), 2_000);
+    await eventually(() => expect(fixture.arrived).toHaveLength(100), 2_000);
     expect(fixture.bus.mostInFlight).toBe(1);
     expect(fixture.bus.announced.length).toBeLessThanOrEqual(10);
     await eventually(() => expect(fixture.bus.slotsAt('default')).toEqual(slotsOfMoves(events)));
@@ -109,22 +103,22 @@ describe('hints of commits', () => {
     const audit = new WitnessTransport();
     const transport = { default: fixture.transport, audit };
     const relay = await fixture.startRelay({ transport });
-    await listening(1);
+    await fixture.listening(1);
     const writer = await fixture.startWriter({ transport });
     const fetches = jest.spyOn(relay.app.get(OutboxStore), 'fetch');
     await writer.append(moves(1));
-    await eventually(() => expect(arrived()).toEqual([0]));
+    await eventually(() => expect(fixture.arrived).toEqual([0]));
     await delay(50);
     expect(new Set(fetches.mock.calls.map(([{ destination }]) => destination))).toEqual(new Set(['default']));
     await writer.append([StockAudited.of({ item: 'a', step: 7 })]);
     await eventually(() => expect(audit.stepsOf('a')).toEqual([7]), 2_000);
-    expect(arrived()).toEqual([0, 7]);
+    expect(fixture.arrived).toEqual([0, 7]);
   });
 
   it('stay short with many destinations and slots, and reach them all', async () => {
     const transport = Object.fromEntries(MANY.map((name) => [name, new WitnessTransport()]));
     await fixture.startRelay({ transport, slots: 256 });
-    await listening(1);
+    await fixture.listening(1);
     const writer = await fixture.startWriter({ transport, slots: 256 });
     await writer.append(
       Array.from({ length: 20 }, (_, key) => StockCopied.of({ item: String(key), step: 0 })),
@@ -138,12 +132,12 @@ describe('hints of commits', () => {
 
   it('have delayed entries published at their time', async () => {
     const relay = await fixture.startRelay();
-    await listening(1);
+    await fixture.listening(1);
     await eventually(() => expect(relay.relay.isFirst).toBe(true));
     const writer = await fixture.startWriter();
     const availableAt = new Date(Date.now() + 300);
     await writer.append(moves(1), { availableAt });
-    await eventually(() => expect(arrived()).toEqual([0]), 3_000);
+    await eventually(() => expect(fixture.arrived).toEqual([0]), 3_000);
     expect(fixture.transport.arrivals[0]?.at).toBeGreaterThanOrEqual(availableAt.getTime());
   });
 
@@ -161,7 +155,7 @@ describe('hints of commits', () => {
   for (const [what, text] of Object.entries(foreign)) {
     it(`ignore ${what}`, async () => {
       const relay = await fixture.startRelay();
-      await listening(1);
+      await fixture.listening(1);
       await delay(50);
       const fetches = jest.spyOn(relay.app.get(OutboxStore), 'fetch');
       fixture.bus.send(text);
@@ -174,7 +168,7 @@ describe('hints of commits', () => {
 
   it('ignore what is no text', async () => {
     await fixture.startRelay();
-    await listening(1);
+    await fixture.listening(1);
     for (const given of [undefined, null, 7, {}, Buffer.from('{"all":true}')])
       expect(() => fixture.bus.send(given as string)).not.toThrow();
   });
@@ -183,7 +177,7 @@ describe('hints of commits', () => {
     const a = await fixture.startRelay();
     const b = await fixture.startRelay();
     await eventually(async () => expect(await sharesOf(a, b)).toEqual([8, 8]));
-    await listening(2);
+    await fixture.listening(2);
     await delay(50);
     const theirs = await slotsOf(a, b);
     const fetches = jest.spyOn(a.app.get(OutboxStore), 'fetch');
@@ -196,7 +190,7 @@ describe('hints of commits', () => {
 
   it('wake the relay a few times only when they come in a flood', async () => {
     const relay = await fixture.startRelay();
-    await listening(1);
+    await fixture.listening(1);
     await delay(50);
     const fetches = jest.spyOn(relay.app.get(OutboxStore), 'fetch');
     const wakes = jest.spyOn(relay.relay, 'hear');

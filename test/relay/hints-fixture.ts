@@ -1,3 +1,4 @@
+import { expect } from '@jest/globals';
 import {
   CommitHints,
   CqrsOutboxModule,
@@ -117,6 +118,16 @@ export class HintsFixture {
   readonly transport = new WitnessTransport();
   readonly database = new InMemoryDatabase(Date);
   readonly #open: INestApplication[] = [];
+
+  /** The steps of what was published, in their order. */
+  get arrived(): number[] {
+    return this.transport.arrivals.map(({ step }) => step).toSorted((a, b) => a - b);
+  }
+
+  /** Waits until so many applications listen. */
+  async listening(count: number): Promise<void> {
+    await eventually(() => expect(this.bus.listeners.size).toBe(count));
+  }
 
   async start(options: Partial<CqrsOutboxOptions> = {}, providers: Provider[] = []): Promise<HintedApp> {
     const module = await Test.createTestingModule({
