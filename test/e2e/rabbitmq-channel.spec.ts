@@ -107,7 +107,7 @@ describeWith(['rabbitmq'], 'a message that is larger than RabbitMQ takes', () =>
 
   it('keeps nothing back that comes later, up to the limit', async () => {
     await opened.transport.publish([message('a', MAX_MESSAGE_BYTES)]);
-    const head = `{"pattern":"contract.happened","data":}`.length;
+    const head = `{"pattern":"${messageOf().name}","data":}`.length;
     const [exact, over] = await opened.transport.publish([
       message('a', MAX_MESSAGE_BYTES - head),
       message('b', MAX_MESSAGE_BYTES - head + 1),
