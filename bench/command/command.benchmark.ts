@@ -4,16 +4,19 @@ import { startApp } from '../app/start-app.ts';
 import type { Measurement } from '../cli/measurement.ts';
 import type { DatabaseContext } from '../servers/bench-context.ts';
 import { createOutboxDatabase } from '../servers/create-outbox-database.ts';
+import { BareTransactions } from './bare-transactions.ts';
 import { AddBook, AddBookByHand, commandHandlers } from './commands.ts';
 import { createShelves, SHELVES, shelfSchema } from './shelf.ts';
 
+const AT_A_TIME = 8;
 const SLICINGS: readonly Slicing[] = [
   { calls: 25, slices: 12 },
-  { calls: 50, slices: 12, atATime: 8 },
+  { calls: 50, slices: 12, atATime: AT_A_TIME },
 ];
 const MANY = 10;
 const MIN_RATIO = 0.85;
 const MIN_RATIO_BY_HAND = 0.97;
+const BARE = 'the same statements by the driver alone, without the INSERT';
 
 /** What an event costs a command that loads a row and changes it; no relay runs meanwhile. */
 export async function measureCommand(context: DatabaseContext): Promise<Measurement[]> {
@@ -26,6 +29,7 @@ export async function measureCommand(context: DatabaseContext): Promise<Measurem
     entities: [shelfSchema],
   });
   const mediator = app.get(RequestMediator);
+  const bare = BareTransactions.open(context.database, database.ormOptions.dbName!, AT_A_TIME);
   let sent = 0;
   const shelf = (): number => sent++ % SHELVES;
   const ways: Way[] = [
@@ -33,6 +37,7 @@ export async function measureCommand(context: DatabaseContext): Promise<Measurem
     () => mediator.send(AddBook.of({ shelfId: shelf(), events: 0 })),
     () => mediator.send(AddBookByHand.of({ shelfId: shelf() })),
     () => mediator.send(AddBook.of({ shelfId: shelf(), events: MANY })),
+    ...(bare ? [() => bare.run(shelf(), true), () => bare.run(shelf(), false)] : []),
   ];
   const measurements: Measurement[] = [];
   try {
@@ -45,17 +50,18 @@ export async function measureCommand(context: DatabaseContext): Promise<Measurem
       );
       measurements.push(...linesOf(`${what}, ${context.database.name}`, rates));
       const times = slicing.calls * slicing.slices * (context.runs + 1);
-      checkRows(await database.count(), times * (MANY + 2));
+      checkRows(await database.count(), times * (MANY + (bare ? 3 : 2)));
       await database.clear();
     }
   } finally {
+    await bare?.close();
     await app.close();
     await database.drop();
   }
   return measurements;
 }
 
-function linesOf(where: string, [one, none, byHand, many]: number[][]): Measurement[] {
+function linesOf(where: string, [one, none, byHand, many, bareOne, bareNone]: number[][]): Measurement[] {
   const without = { what: 'the same command without an event', values: none! };
   const inserted = { what: 'the same command with an INSERT of the row by hand', values: byHand! };
   const line = (work: string, values: number[]) =>
@@ -72,6 +78,9 @@ function linesOf(where: string, [one, none, byHand, many]: number[][]): Measurem
       target: { kind: 'ratio at least', value: MIN_RATIO_BY_HAND },
     },
     { ...line(`command, ${MANY} events`, many!), floor: without },
+    ...(bareOne && bareNone
+      ? [{ ...line('the statements alone', bareOne), floor: { what: BARE, values: bareNone } }]
+      : []),
   ];
 }
 

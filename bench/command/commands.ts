@@ -4,18 +4,13 @@ import {
   IntegrationEvent,
   NotificationEvent,
   Outbox,
-  slotOf,
   type RequestHandler,
 } from '@cqrs-outbox/core';
 import { EntityManager } from '@mikro-orm/core';
 import type { EntityManager as SqlEntityManager } from '@mikro-orm/sql';
 import type { Provider } from '@nestjs/common';
-import { v7 as uuidv7 } from 'uuid';
-import { SLOTS } from '../app/backlog.ts';
-import { COLUMNS } from '../servers/outbox-database.ts';
+import { INSERT, rowOf, TEXT } from './insert-by-hand.ts';
 import { Shelf } from './shelf.ts';
-
-const text = 'x'.repeat(250);
 
 export class BookAdded extends NotificationEvent {
   shelfId!: number;
@@ -45,11 +40,10 @@ class AddBookHandler implements RequestHandler<AddBook> {
   async execute({ shelfId, events }: AddBook): Promise<void> {
     const shelf = await this.#em.findOneOrFail(Shelf, shelfId);
     shelf.books += 1;
-    for (let event = 0; event < events; event += 1) this.#outbox.append(BookAdded.of({ shelfId, text }));
+    for (let event = 0; event < events; event += 1)
+      this.#outbox.append(BookAdded.of({ shelfId, text: TEXT }));
   }
 }
-
-const INSERT = `insert into cqrs_outbox (${COLUMNS.join(', ')}) values (${COLUMNS.map(() => '?').join(', ')})`;
 
 class AddBookByHandHandler implements RequestHandler<AddBookByHand> {
   readonly #em: SqlEntityManager;
@@ -63,26 +57,6 @@ class AddBookByHandHandler implements RequestHandler<AddBookByHand> {
     shelf.books += 1;
     await this.#em.execute(INSERT, rowOf(shelfId));
   }
-}
-
-function rowOf(shelfId: number): unknown[] {
-  const [id, key] = [uuidv7(), `shelf-${shelfId}`];
-  const payload = Buffer.from(JSON.stringify({ shelfId, text }));
-  return [
-    id,
-    'default',
-    'bench',
-    key,
-    'bench.book-added',
-    1,
-    'bench',
-    Date.now(),
-    id,
-    'application/json',
-    '{}',
-    payload,
-    slotOf(key, SLOTS),
-  ];
 }
 
 // Decorators are called by hand: Node runs these sources without a build.
