@@ -13,7 +13,8 @@ import {
 } from '@mikro-orm/core';
 import type { OutboxConnection } from '../store/outbox-connection.js';
 import { endWith, ENDED_TRANSACTION, EndedTransactionError } from './ended-transaction.js';
-import { OutboxSubscriber } from './outbox.subscriber.js';
+import { isSavepoint, OutboxSubscriber } from './outbox.subscriber.js';
+import { TransactionGuard } from './transaction-guard.js';
 import { TransactionLedger } from './transaction-ledger.js';
 
 /** MikroORM's transactions as units of work: those of commands and of `em.transactional` alike. */
@@ -53,18 +54,29 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
    * MySQL and PostgreSQL cancel the statement in flight when the signal says so, or the rollback would wait for its end;
    * SQLite can't.
    */
-  runInTransaction<T>(work: () => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+  async runInTransaction<T>(work: () => Promise<T>, options: TransactionOptions = {}): Promise<T> {
     const { signal } = options;
     const isCancellable = signal !== undefined && this.connection.dialect !== 'sqlite';
     const cancelling = isCancellable ? ({ inflightQueryAbortStrategy: 'cancel query' } as const) : {};
-    return this.orm.em.transactional(
-      (em) => {
-        const transaction = em.getTransactionContext<object>();
-        if (transaction) this.#ledger.setOwn(transaction, options);
-        return endWith(em, work);
-      },
-      { clear: true, signal, ...cancelling },
-    );
+    let guard: TransactionGuard | undefined;
+    try {
+      return await this.orm.em.transactional(
+        async (em) => {
+          const transaction = em.getTransactionContext<object>();
+          if (transaction && !isSavepoint(transaction)) {
+            guard = await TransactionGuard.watch(
+              this.connection.asTransaction(transaction),
+              this.connection.dialect,
+            );
+            this.#ledger.setOwn(transaction, { options, guard });
+          }
+          return endWith(em, work);
+        },
+        { clear: true, signal, ...cancelling },
+      );
+    } catch (error) {
+      throw guard ? guard.explain(error) : error;
+    }
   }
 
   current(): PendingEvents | undefined {

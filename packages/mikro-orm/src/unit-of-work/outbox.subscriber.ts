@@ -74,17 +74,20 @@ export class OutboxSubscriber implements EventSubscriber {
   async beforeTransactionCommit({ em, transaction }: TransactionEventArgs): Promise<void> {
     if (!transaction || isSavepoint(transaction)) return;
     const committing = this.committing(em, transaction);
-    const own = this.ledger.ownOptionsOf(transaction);
+    const own = this.ledger.ownOf(transaction);
     // Who has opened the transaction by hand rolls it back by the same entity manager.
     if (!own) return this.hooks.beforeCommit(committing);
-    // Handlers of domain events may hang too.
-    await endWith(em, () => untilAborted(own.signal, () => this.hooks.beforeCommit(committing)));
+    await endWith(em, async () => {
+      // Handlers of domain events may hang too.
+      await untilAborted(own.options.signal, () => this.hooks.beforeCommit(committing));
+      await own.guard.verify();
+    });
   }
 
   async afterTransactionCommit({ em, transaction }: TransactionEventArgs): Promise<void> {
     if (!transaction || isSavepoint(transaction)) return;
     this.#aggregates.forgetDeleted(em);
-    this.ledger.ownOptionsOf(transaction)?.onCommitted?.();
+    this.ledger.ownOf(transaction)?.options.onCommitted?.();
     await this.hooks.afterCommit({
       pending: this.ledger.pendingOf(transaction),
       inserted: this.ledger.insertedIn(transaction),
@@ -119,6 +122,8 @@ export class OutboxSubscriber implements EventSubscriber {
   }
 }
 
-function isSavepoint(transaction: object | undefined): transaction is object & { savepointName: string } {
+export function isSavepoint(
+  transaction: object | undefined,
+): transaction is object & { savepointName: string } {
   return transaction !== undefined && 'savepointName' in transaction;
 }
