@@ -108,13 +108,14 @@ export class NoActiveUnitOfWorkError extends CqrsOutboxError {
   }
 }
 
-/** A joined command failed and its error was caught: the work that it shares can't commit any more. */
+/** What a part of the work has failed for was caught, but the rest of the work can't commit without that part. */
 export class UnitOfWorkRolledBackError extends CqrsOutboxError {
-  constructor(cause: unknown) {
+  /** @param why left out: a command had joined it and failed */
+  constructor(cause: unknown, why = 'a command that had joined it failed') {
     super(
       'UNIT_OF_WORK_ROLLED_BACK',
-      'The unit of work was rolled back, since a command that had joined it failed. Let the error of a joined command ' +
-        'pass, or send that command outside of the unit of work.',
+      `The unit of work was rolled back, since ${why}, and the error was caught: ${messageOf(cause)}. Let such errors pass, ` +
+        'or do what may fail outside of it: a command that is sent from elsewhere, a statement in em.transactional().',
       { cause },
     );
   }

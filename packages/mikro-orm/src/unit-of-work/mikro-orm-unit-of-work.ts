@@ -1,5 +1,6 @@
 import {
   type PendingEvents,
+  type RunPart,
   UnitOfWork,
   type TransactionHooks,
   type TransactionOptions,
@@ -12,14 +13,23 @@ import {
   type MikroORM,
 } from '@mikro-orm/core';
 import type { OutboxConnection } from '../store/outbox-connection.js';
+import { transactDetached } from './detached-transaction.js';
 import { endWith, ENDED_TRANSACTION, EndedTransactionError } from './ended-transaction.js';
-import { OutboxSubscriber } from './outbox.subscriber.js';
+import { isSavepoint, OutboxSubscriber } from './outbox.subscriber.js';
+import { TransactionGuard } from './transaction-guard.js';
 import { TransactionLedger } from './transaction-ledger.js';
+import { TransactionScope } from './transaction-scope.js';
+import { TransactionPart } from './transaction-part.js';
+
+/** Opens a transaction or savepoint, and commits it when what it has run resolves. */
+type Open<T> = (run: (em: EntityManager) => Promise<T>) => Promise<T>;
 
 /** MikroORM's transactions as units of work: those of commands and of `em.transactional` alike. */
 export class MikroOrmUnitOfWork extends UnitOfWork {
   readonly #ledger = new TransactionLedger();
-  #isListening = false;
+  /** Contexts that {@link runInContext} has made. */
+  readonly #contexts = new WeakSet<RequestContext>();
+  #subscriber: OutboxSubscriber | undefined;
 
   constructor(
     private readonly orm: MikroORM,
@@ -29,8 +39,8 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
   }
 
   setHooks(hooks: TransactionHooks): void {
-    this.#isListening = true;
     const subscriber = new OutboxSubscriber(hooks, this.#ledger, this.connection);
+    this.#subscriber = subscriber;
     this.orm.em.getEventManager().registerSubscriber(subscriber);
     // For `em.fork({ freshEventManager: true })`, which takes the configured ones.
     this.orm.config.get<'subscribers', EventSubscriber[]>('subscribers').push(subscriber);
@@ -40,7 +50,11 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
     const { em } = this.orm;
     // The context of a transaction, which may be over, comes before that of a request.
     const ofTransaction = TransactionContext.getEntityManager(em.name);
-    if (!ofTransaction && !em.isInTransaction()) return RequestContext.create(this.entityManagers(), work);
+    if (!ofTransaction && !em.isInTransaction())
+      return RequestContext.create(this.entityManagers(), () => {
+        this.#contexts.add(RequestContext.currentRequestContext() as RequestContext);
+        return work();
+      });
     // Or what a handler does that was given up would commit in a transaction of its own, and again at the next try.
     if (ofTransaction?.getTransactionContext<object>() === ENDED_TRANSACTION)
       return Promise.reject(new EndedTransactionError());
@@ -49,29 +63,66 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
     return TransactionContext.create(em.fork({ clear: true, keepTransactionContext }), work);
   }
 
-  /**
-   * MySQL and PostgreSQL cancel the statement in flight when the signal says so, or the rollback would wait for its end;
-   * SQLite can't.
-   */
   runInTransaction<T>(work: () => Promise<T>, options: TransactionOptions = {}): Promise<T> {
-    const { signal } = options;
-    const isCancellable = signal !== undefined && this.connection.dialect !== 'sqlite';
-    const cancelling = isCancellable ? ({ inflightQueryAbortStrategy: 'cancel query' } as const) : {};
-    return this.orm.em.transactional(
-      (em) => {
-        const transaction = em.getTransactionContext<object>();
-        if (transaction) this.#ledger.setOwn(transaction, options);
-        return endWith(em, work);
-      },
-      { clear: true, signal, ...cancelling },
-    );
+    const { em } = this.orm;
+    const isInTransaction = em.isInTransaction();
+    const context = RequestContext.currentRequestContext();
+    if (
+      isInTransaction ||
+      TransactionContext.getEntityManager(em.name) ||
+      (context && this.#contexts.has(context))
+    ) {
+      // The guard of the transaction around a savepoint knows nothing of its signal.
+      const forSavepoint = isInTransaction ? this.cancelling(options) : {};
+      const open: Open<T> = (run) => em.transactional(run, { clear: true, ...forSavepoint });
+      return this.transact(open, work, options);
+    }
+    // The context of a request must not get to know what is loaded here.
+    if (context) return this.runInContext(() => this.runInTransaction(work, options));
+    return this.transact((run) => transactDetached(em, run), work, options);
+  }
+
+  runInParts<T>(work: (runPart: RunPart) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+    const { em: root } = this.orm;
+    const runAll = (em: EntityManager, guard: TransactionGuard | undefined): Promise<T> => {
+      if (!guard) throw new TypeError('UnitOfWork.runInParts needs a transaction of its own.');
+      const complete = async (fork: EntityManager): Promise<void> => this.#subscriber?.completePart(fork);
+      return work((part) => new TransactionPart(em, guard, options.signal).run(part, complete));
+    };
+    return this.transact((run) => transactDetached(root, run), runAll, options);
   }
 
   current(): PendingEvents | undefined {
     const transaction = this.orm.em.getTransactionContext<object>();
-    if (!transaction || transaction === ENDED_TRANSACTION || !this.#isListening) return undefined;
+    if (!transaction || transaction === ENDED_TRANSACTION || !this.#subscriber) return undefined;
     const pending = this.#ledger.pendingOf(transaction);
     return pending.isClosed ? undefined : pending;
+  }
+
+  private async transact<T>(
+    open: Open<T>,
+    work: (em: EntityManager, guard: TransactionGuard | undefined) => Promise<T>,
+    options: TransactionOptions,
+  ): Promise<T> {
+    let guard: TransactionGuard | undefined;
+    try {
+      return await open(async (em) => {
+        const transaction = em.getTransactionContext<object>();
+        const runAll = (): Promise<T> => endWith(em, () => work(em, guard), options.signal);
+        if (!transaction || isSavepoint(transaction)) return runAll();
+        guard = await TransactionGuard.watch(transaction, this.connection, options.signal);
+        this.#ledger.setOwn(transaction, { options, guard });
+        return new TransactionScope(guard).run(runAll);
+      });
+    } catch (error) {
+      throw guard ? guard.explain(error) : error;
+    }
+  }
+
+  /** SQLite can't cancel a statement, and doesn't wait in one either. */
+  private cancelling({ signal }: TransactionOptions) {
+    if (!signal || this.connection.dialect === 'sqlite') return { signal };
+    return { signal, inflightQueryAbortStrategy: 'cancel query' } as const;
   }
 
   /** Ours, and those of other databases that the request's context already has: a new context replaces the whole old one. */

@@ -74,20 +74,32 @@ export class OutboxSubscriber implements EventSubscriber {
     this.ledger.openSavepoint(transaction, parent);
   }
 
+  /** At the end of a part of a transaction, which has an entity manager of its own. */
+  async completePart(em: EntityManager): Promise<void> {
+    const transaction = em.getTransactionContext<object>();
+    if (transaction) await this.hooks.completePart(this.committing(em, transaction));
+    this.#aggregates.forgetDeleted(em);
+  }
+
   async beforeTransactionCommit({ em, transaction }: TransactionEventArgs): Promise<void> {
     if (!transaction || isSavepoint(transaction)) return;
     const committing = this.committing(em, transaction);
-    const own = this.ledger.ownOptionsOf(transaction);
+    const own = this.ledger.ownOf(transaction);
     // Who has opened the transaction by hand rolls it back by the same entity manager.
     if (!own) return this.hooks.beforeCommit(committing);
-    // Handlers of domain events may hang too.
-    await endWith(em, () => untilAborted(own.signal, () => this.hooks.beforeCommit(committing)));
+    const { signal } = own.options;
+    const complete = async (): Promise<void> => {
+      // Handlers of domain events may hang too.
+      await untilAborted(signal, () => this.hooks.beforeCommit(committing));
+      await own.guard.verify();
+    };
+    await endWith(em, complete, signal);
   }
 
   async afterTransactionCommit({ em, transaction }: TransactionEventArgs): Promise<void> {
     if (!transaction || isSavepoint(transaction)) return;
     this.#aggregates.forgetDeleted(em);
-    this.ledger.ownOptionsOf(transaction)?.onCommitted?.();
+    this.ledger.ownOf(transaction)?.options.onCommitted?.();
     await this.hooks.afterCommit({
       pending: this.ledger.pendingOf(transaction),
       inserted: this.ledger.insertedIn(transaction),
@@ -122,6 +134,8 @@ export class OutboxSubscriber implements EventSubscriber {
   }
 }
 
-function isSavepoint(transaction: object | undefined): transaction is object & { savepointName: string } {
+export function isSavepoint(
+  transaction: object | undefined,
+): transaction is object & { savepointName: string } {
   return transaction !== undefined && 'savepointName' in transaction;
 }
