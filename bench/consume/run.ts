@@ -30,9 +30,7 @@ export type StartConsumer = (
 
 /** What is measured. */
 export const startOurs: StartConsumer = async (source, database, settings) => {
-  const { batchSize: maxMessages, transactions: maxTransactions } = settings;
-  const batch = maxMessages > 1 && { maxMessages, maxTransactions };
-  const app = await createConsumingApp(database, source.topic, source.server(settings), batch);
+  const app = await createConsumingApp(database, source.topic, source.server(settings));
   await app.listen();
   return { handled: () => app.consumer.counts.handled, stop: app.close };
 };

@@ -127,28 +127,6 @@ for (const { name, needs } of DATABASES) {
       expect(await rows('cqrs_outbox')).toBe(1);
     });
 
-    it('is no reason to lose a part of a nested transaction that is left running: none of it commits', async () => {
-      let end: () => void = () => undefined;
-      const ended = new Promise<void>((resolve) => (end = resolve));
-      let nested: Promise<unknown> | undefined;
-      work.run = async (em) => {
-        await new Promise<void>((begun) => {
-          nested = em.transactional(async (inner) => {
-            await inner.insertMany(Tally, [{ name: 'half', count: 1 }]);
-            begun();
-            await ended;
-            await inner.insertMany(Tally, [{ name: 'rest', count: 1 }]);
-          });
-          nested.catch(() => undefined);
-        });
-      };
-      await expect(send()).rejects.toMatchObject({ code: 'UNIT_OF_WORK_ROLLED_BACK' });
-      end();
-      await expect(nested).rejects.toThrow('done too late');
-      expect(await tallies()).toEqual(['crates 0']);
-      expect(await rows('cqrs_outbox')).toBe(0);
-    });
-
     it('in a transaction of the user, changes nothing for the next of its connection', async () => {
       const em = test.orm.em.fork();
       await em.transactional((inner) => WAYS['SQL']!(inner).catch(() => undefined));

@@ -1,12 +1,5 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import type { OutboxEntry } from '../outbox/outbox-entry.js';
 import { RecordedEvent } from './recorded-event.js';
-
-/** A domain event that waits for the commit, and the asynchronous context of the work that has recorded it. */
-export interface DeferredEvent {
-  readonly recorded: RecordedEvent;
-  readonly inContext: <T>(work: () => Promise<T>) => Promise<T>;
-}
 
 /**
  * What was appended in one transaction or savepoint and waits for the commit, in the order of appending. A savepoint's
@@ -18,7 +11,7 @@ export class PendingEvents {
   #events: RecordedEvent[] = [];
   /** How many of the events were taken. */
   #taken = 0;
-  #deferred: DeferredEvent[] = [];
+  #deferred: RecordedEvent[] = [];
   #isClosed = false;
   #failure: { cause: unknown } | undefined;
 
@@ -61,13 +54,13 @@ export class PendingEvents {
     return event;
   }
 
-  /** Keeps a domain event for those of its handlers that run after the commit, in the asynchronous context of now. */
-  defer(recorded: RecordedEvent): void {
-    this.#deferred.push({ recorded, inContext: AsyncLocalStorage.snapshot() });
+  /** Keeps a domain event for those of its handlers that run after the commit. */
+  defer(event: RecordedEvent): void {
+    this.#deferred.push(event);
   }
 
   /** Takes what was deferred, oldest first, after the commit. */
-  takeDeferred(): DeferredEvent[] {
+  takeDeferred(): RecordedEvent[] {
     return this.#deferred.splice(0);
   }
 

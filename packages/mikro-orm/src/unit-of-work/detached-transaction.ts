@@ -32,11 +32,8 @@ export async function transactDetached<T>(
   );
 }
 
-/**
- * To be called when all of `em` is written: what handlers after the commit get of its entities can be loaded further then, which
- * in its transaction it can't any more.
- */
-export function handOver(em: EntityManager, root: EntityManager): void {
+/** What handlers after the commit get of its entities can be loaded further, which in this transaction it can't any more. */
+function handOver(em: EntityManager, root: EntityManager): void {
   const known = em.getUnitOfWork(false).getIdentityMap();
   if (known.keys().length === 0) return;
   const next = root.fork({ disableContextResolution: true });

@@ -1,6 +1,5 @@
 import {
   type PendingEvents,
-  type RunPart,
   UnitOfWork,
   type TransactionHooks,
   type TransactionOptions,
@@ -18,18 +17,13 @@ import { endWith, ENDED_TRANSACTION, EndedTransactionError } from './ended-trans
 import { isSavepoint, OutboxSubscriber } from './outbox.subscriber.js';
 import { TransactionGuard } from './transaction-guard.js';
 import { TransactionLedger } from './transaction-ledger.js';
-import { TransactionScope } from './transaction-scope.js';
-import { TransactionPart } from './transaction-part.js';
-
-/** Opens a transaction or savepoint, and commits it when what it has run resolves. */
-type Open<T> = (run: (em: EntityManager) => Promise<T>) => Promise<T>;
 
 /** MikroORM's transactions as units of work: those of commands and of `em.transactional` alike. */
 export class MikroOrmUnitOfWork extends UnitOfWork {
   readonly #ledger = new TransactionLedger();
   /** Contexts that {@link runInContext} has made. */
   readonly #contexts = new WeakSet<RequestContext>();
-  #subscriber: OutboxSubscriber | undefined;
+  #isListening = false;
 
   constructor(
     private readonly orm: MikroORM,
@@ -39,8 +33,8 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
   }
 
   setHooks(hooks: TransactionHooks): void {
+    this.#isListening = true;
     const subscriber = new OutboxSubscriber(hooks, this.#ledger, this.connection);
-    this.#subscriber = subscriber;
     this.orm.em.getEventManager().registerSubscriber(subscriber);
     // For `em.fork({ freshEventManager: true })`, which takes the configured ones.
     this.orm.config.get<'subscribers', EventSubscriber[]>('subscribers').push(subscriber);
@@ -74,45 +68,34 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
     ) {
       // The guard of the transaction around a savepoint knows nothing of its signal.
       const forSavepoint = isInTransaction ? this.cancelling(options) : {};
-      const open: Open<T> = (run) => em.transactional(run, { clear: true, ...forSavepoint });
-      return this.transact(open, work, options);
+      return this.transact((run) => em.transactional(run, { clear: true, ...forSavepoint }), work, options);
     }
     // The context of a request must not get to know what is loaded here.
     if (context) return this.runInContext(() => this.runInTransaction(work, options));
     return this.transact((run) => transactDetached(em, run), work, options);
   }
 
-  runInParts<T>(work: (runPart: RunPart) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
-    const { em: root } = this.orm;
-    const runAll = (em: EntityManager, guard: TransactionGuard | undefined): Promise<T> => {
-      if (!guard) throw new TypeError('UnitOfWork.runInParts needs a transaction of its own.');
-      const complete = async (fork: EntityManager): Promise<void> => this.#subscriber?.completePart(fork);
-      return work((part) => new TransactionPart(em, guard, options.signal).run(part, complete));
-    };
-    return this.transact((run) => transactDetached(root, run), runAll, options);
-  }
-
   current(): PendingEvents | undefined {
     const transaction = this.orm.em.getTransactionContext<object>();
-    if (!transaction || transaction === ENDED_TRANSACTION || !this.#subscriber) return undefined;
+    if (!transaction || transaction === ENDED_TRANSACTION || !this.#isListening) return undefined;
     const pending = this.#ledger.pendingOf(transaction);
     return pending.isClosed ? undefined : pending;
   }
 
   private async transact<T>(
-    open: Open<T>,
-    work: (em: EntityManager, guard: TransactionGuard | undefined) => Promise<T>,
+    open: (run: (em: EntityManager) => Promise<T>) => Promise<T>,
+    work: () => Promise<T>,
     options: TransactionOptions,
   ): Promise<T> {
     let guard: TransactionGuard | undefined;
     try {
       return await open(async (em) => {
         const transaction = em.getTransactionContext<object>();
-        const runAll = (): Promise<T> => endWith(em, () => work(em, guard), options.signal);
-        if (!transaction || isSavepoint(transaction)) return runAll();
-        guard = await TransactionGuard.watch(transaction, this.connection, options.signal);
-        this.#ledger.setOwn(transaction, { options, guard });
-        return new TransactionScope(guard).run(runAll);
+        if (transaction && !isSavepoint(transaction)) {
+          guard = await TransactionGuard.watch(transaction, this.connection, options.signal);
+          this.#ledger.setOwn(transaction, { options, guard });
+        }
+        return endWith(em, work, options.signal);
       });
     } catch (error) {
       throw guard ? guard.explain(error) : error;

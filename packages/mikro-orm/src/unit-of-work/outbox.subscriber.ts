@@ -74,13 +74,6 @@ export class OutboxSubscriber implements EventSubscriber {
     this.ledger.openSavepoint(transaction, parent);
   }
 
-  /** At the end of a part of a transaction, which has an entity manager of its own. */
-  async completePart(em: EntityManager): Promise<void> {
-    const transaction = em.getTransactionContext<object>();
-    if (transaction) await this.hooks.completePart(this.committing(em, transaction));
-    this.#aggregates.forgetDeleted(em);
-  }
-
   async beforeTransactionCommit({ em, transaction }: TransactionEventArgs): Promise<void> {
     if (!transaction || isSavepoint(transaction)) return;
     const committing = this.committing(em, transaction);

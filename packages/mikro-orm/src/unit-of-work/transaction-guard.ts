@@ -1,13 +1,11 @@
-import { CqrsOutboxError, UnitOfWorkRolledBackError } from '@cqrs-outbox/core';
+import { UnitOfWorkRolledBackError } from '@cqrs-outbox/core';
 import { Logger } from '@nestjs/common';
 import { CompiledQuery, type DatabaseConnection, type QueryResult } from 'kysely';
 import type { OutboxConnection } from '../store/outbox-connection.js';
 import { isGoneAfter, isRefusalOfAborted } from './lost-transaction.js';
-import { TransactionScope } from './transaction-scope.js';
 
 /** What ends a transaction, as Kysely's dialects write it. */
 const END = /^(commit|rollback)$/i;
-const SAVEPOINT = /^(savepoint|release|rollback to) /i;
 const logger = new Logger('CqrsOutbox');
 const BY_STATEMENT = 'a statement has failed that ended its transaction';
 
@@ -32,8 +30,6 @@ export class TransactionGuard {
   /** What is thrown in place of all that follows. */
   #refusal: { reason: unknown } | undefined;
   #inFlight = 0;
-  #openSavepoints = 0;
-  #isEnding = false;
   #cancelling: Promise<void> | undefined;
   readonly #executeQuery: DatabaseConnection['executeQuery'];
   readonly #streamQuery: DatabaseConnection['streamQuery'];
@@ -70,20 +66,13 @@ export class TransactionGuard {
   }
 
   /**
-   * To be called as the last thing before COMMIT, and at the end of each part.
+   * To be called as the last thing before COMMIT.
    *
    * @throws what {@link explain} explains, when the database has ended the transaction
    */
   async verify(): Promise<void> {
     if (this.#refusal) throw this.#refusal.reason;
     if (this.#failure && this.outbox.dialect === 'postgresql') await this.send('select 1');
-    this.#failure = undefined;
-    if (this.#openSavepoints > 0) throw savepointLeftOpen();
-  }
-
-  /** Whether COMMIT or ROLLBACK was sent. */
-  get isEnding(): boolean {
-    return this.#isEnding;
   }
 
   /** Tells of a statement that PostgreSQL has refused why it did: the error before it, which somebody has caught. */
@@ -95,9 +84,7 @@ export class TransactionGuard {
   private async execute<R>(...args: Parameters<DatabaseConnection['executeQuery']>): Promise<QueryResult<R>> {
     const [query] = args;
     if (END.test(query.sql)) this.stop();
-    else this.refuse();
-    const savepoint = SAVEPOINT.exec(query.sql);
-    if (savepoint) this.#openSavepoints += savepoint[1]?.toLowerCase() === 'savepoint' ? 1 : -1;
+    else if (this.#refusal) throw this.#refusal.reason;
     this.#inFlight++;
     try {
       return await this.#executeQuery.call<DatabaseConnection, typeof args, Promise<QueryResult<R>>>(
@@ -116,7 +103,7 @@ export class TransactionGuard {
   private async *stream<R>(
     ...args: Parameters<DatabaseConnection['streamQuery']>
   ): AsyncGenerator<QueryResult<R>> {
-    this.refuse();
+    if (this.#refusal) throw this.#refusal.reason;
     try {
       yield* this.#streamQuery.call<DatabaseConnection, typeof args, AsyncIterableIterator<QueryResult<R>>>(
         this.connection,
@@ -127,29 +114,11 @@ export class TransactionGuard {
     }
   }
 
-  private refuse(): void {
-    if (this.#refusal) throw this.#refusal.reason;
-    TransactionScope.refuseLate(this);
-  }
-
   /** The connection goes back to its pool, for whoever comes next. */
   private stop(): void {
-    this.#isEnding = true;
-    this.signal?.removeEventListener('abort', this.onAbort);
     this.connection.executeQuery = this.#executeQuery;
     this.connection.streamQuery = this.#streamQuery;
-    // Who still works in a savepoint would send the rest to this connection, whoever has it by then.
-    if (this.#openSavepoints > 0) this.connection.executeQuery = (...args) => this.executeAfterwards(...args);
-  }
-
-  private async executeAfterwards<R>(
-    ...args: Parameters<DatabaseConnection['executeQuery']>
-  ): Promise<QueryResult<R>> {
-    TransactionScope.refuseLate(this);
-    return this.#executeQuery.call<DatabaseConnection, typeof args, Promise<QueryResult<R>>>(
-      this.connection,
-      ...args,
-    );
+    this.signal?.removeEventListener('abort', this.onAbort);
   }
 
   private readonly onAbort = (): void => {
@@ -183,12 +152,4 @@ export class TransactionGuard {
   private async send(statement: string): Promise<void> {
     await this.#executeQuery.call(this.connection, CompiledQuery.raw(statement));
   }
-}
-
-function savepointLeftOpen(): CqrsOutboxError {
-  return new CqrsOutboxError(
-    'UNIT_OF_WORK_ROLLED_BACK',
-    'The unit of work was rolled back, since a transaction inside of it was still running at its end, and a part of that would ' +
-      'be lost: await em.transactional().',
-  );
 }

@@ -4,7 +4,6 @@ import {
   UnitOfWork,
   type CommittingTransaction,
   type PendingEvents,
-  type RunPart,
   type TransactionHooks,
   type TransactionOptions,
 } from '@cqrs-outbox/core';
@@ -55,29 +54,6 @@ export class InMemoryUnitOfWork extends UnitOfWork {
       : this.runOutermost(work, onCommitted);
   }
 
-  async runInParts<T>(
-    work: (runPart: RunPart) => Promise<T>,
-    { onCommitted }: TransactionOptions = {},
-  ): Promise<T> {
-    return this.runOutermost(
-      ({ transaction }) => work((part) => this.runPart({ transaction, aggregates: new Set() }, part)),
-      onCommitted,
-    );
-  }
-
-  private runPart<T>(context: OpenContext, part: () => Promise<T>): Promise<T> {
-    return this.#storage.run(context, async () => {
-      try {
-        const result = await part();
-        await this.#hooks?.completePart(this.committing(context));
-        return result;
-      } catch (error) {
-        for (const aggregate of context.aggregates) AggregateRoot.takeRecorded(aggregate);
-        throw error;
-      }
-    });
-  }
-
   /**
    * Runs `work` in a savepoint of the current transaction, in the same context. When it rejects, what was appended,
    * registered for undoing or recorded by aggregates inside is undone, and the transaction can go on.
@@ -124,15 +100,12 @@ export class InMemoryUnitOfWork extends UnitOfWork {
     return transaction?.isOpen ? transaction : undefined;
   }
 
-  private async runOutermost<T>(
-    work: (context: OpenContext) => Promise<T>,
-    onCommitted?: () => void,
-  ): Promise<T> {
+  private async runOutermost<T>(work: () => Promise<T>, onCommitted?: () => void): Promise<T> {
     const context: OpenContext = { transaction: new InMemoryTransaction(), aggregates: new Set() };
     const { transaction } = context;
     return this.#storage.run(context, async () => {
       const result = await this.orRollBack(context, async () => {
-        const done = await work(context);
+        const done = await work();
         await this.#hooks?.beforeCommit(this.committing(context));
         return done;
       });

@@ -38,16 +38,15 @@ export class MikroOrmInboxStore extends InboxStore {
     const current = this.orm.em.getTransactionContext<object>();
     if (!current) throw new TypeError('InboxStore.record needs the transaction of the handler.');
     const transaction = this.connection.asTransaction(current);
-    const statement = this.recording(transaction, messageId, handler);
-    const isNew = await transaction.executeQuery(statement, this.cancelling(current, signal)).then(
-      ({ numAffectedRows }) => numAffectedRows !== 0n,
-      (error: unknown) => {
-        const exception = this.connection.convert(error);
-        if (exception instanceof UniqueConstraintViolationException) return false;
-        throw exception;
-      },
-    );
-    if (!isNew) throw new DuplicateMessageError(messageId, handler);
+    try {
+      const statement = this.recording(transaction, messageId, handler);
+      await transaction.executeQuery(statement, this.cancelling(current, signal));
+    } catch (error) {
+      const exception = this.connection.convert(error);
+      if (exception instanceof UniqueConstraintViolationException)
+        throw new DuplicateMessageError(messageId, handler);
+      throw exception;
+    }
   }
 
   async setAside(message: RejectedMessage): Promise<void> {
@@ -139,16 +138,9 @@ export class MikroOrmInboxStore extends InboxStore {
 
   /** With its values in the text, as MikroORM writes all of its statements: PostgreSQL takes less for it than with parameters. */
   private recording(transaction: OutboxTransaction, messageId: string, handler: string): CompiledQuery {
-    this.#recording ??= this.recordingText(transaction);
+    const { now } = this.connection;
+    this.#recording ??= `insert into cqrs_inbox (message_id, handler, received_at) values (?, ?, ${now.compile(transaction).sql})`;
     return CompiledQuery.raw(this.orm.em.getPlatform().formatQuery(this.#recording, [messageId, handler]));
-  }
-
-  private recordingText(transaction: OutboxTransaction): string {
-    const { now, dialect } = this.connection;
-    // Others go on with the transaction, in which PostgreSQL allows no statement to fail.
-    const unlessThere = dialect === 'postgresql' ? ' on conflict do nothing' : '';
-    const values = `(?, ?, ${now.compile(transaction).sql})`;
-    return `insert into cqrs_inbox (message_id, handler, received_at) values ${values}${unlessThere}`;
   }
 
   /** SQLite can't cancel a statement, and doesn't wait in one either. */
