@@ -16,15 +16,13 @@ import { RecordedEvent } from '../unit-of-work/recorded-event.js';
 import { UnitOfWork } from '../unit-of-work/unit-of-work.js';
 import { HandlerPipeline, type InnermostStep, type Invocation } from './handler-pipeline.js';
 
-const HANDLER_METHODS = ['handle', 'handleTombstone'] as const;
-type HandlerMethod = (typeof HANDLER_METHODS)[number];
+type HandlerMethod = 'handle' | 'handleTombstone';
 
 /** Hands an event to its handlers. */
 @Injectable()
 export class EventMediator {
   readonly #logger = new Logger(EventMediator.name);
   readonly #invocations = new Map<EventHandlerReference, Map<HandlerMethod, Invocation>>();
-  readonly #bare = new Map<EventHandlerReference, boolean>();
   /** What a handler threw, by the context of its message, of which handlers run one after another. */
   readonly #failures = new WeakMap<MessageContext, { error: unknown }>();
 
@@ -122,25 +120,14 @@ export class EventMediator {
     for (const handler of this.events.handlersOf(eventClass)) {
       try {
         const work = () => this.invoke(handler, event, context, this.inboxStepOf(handler));
-        const inContext = this.isBare(handler) ? work : () => this.unitOfWork.runInContext(work);
         await this.scope.run({ correlationId, causationId }, () =>
-          this.tracing.handler(handler.name, inContext),
+          this.tracing.handler(handler.name, () => this.unitOfWork.runInContext(work)),
         );
       } catch (error) {
         failures.push({ handler: handler.name, error });
       }
     }
     if (failures.length > 0) throw new EventHandlingError(context.name, failures);
-  }
-
-  /** Enhancers need a persistence context; a handler has that of its transaction. */
-  private isBare(handler: EventHandlerReference): boolean {
-    let isBare = this.#bare.get(handler);
-    if (isBare === undefined) {
-      isBare = this.pipeline.isBare(handler, HANDLER_METHODS);
-      this.#bare.set(handler, isBare);
-    }
-    return isBare;
   }
 
   private inboxStepOf({ name }: EventHandlerReference): InnermostStep {

@@ -80,13 +80,11 @@ export class OutboxSubscriber implements EventSubscriber {
     const own = this.ledger.ownOf(transaction);
     // Who has opened the transaction by hand rolls it back by the same entity manager.
     if (!own) return this.hooks.beforeCommit(committing);
-    const { signal } = own.options;
-    const complete = async (): Promise<void> => {
+    await endWith(em, async () => {
       // Handlers of domain events may hang too.
-      await untilAborted(signal, () => this.hooks.beforeCommit(committing));
+      await untilAborted(own.options.signal, () => this.hooks.beforeCommit(committing));
       await own.guard.verify();
-    };
-    await endWith(em, complete, signal);
+    });
   }
 
   async afterTransactionCommit({ em, transaction }: TransactionEventArgs): Promise<void> {

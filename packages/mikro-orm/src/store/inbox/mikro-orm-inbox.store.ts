@@ -13,7 +13,6 @@ import { CompiledQuery, sql } from 'kysely';
 import type { OutboxKysely, OutboxTransaction } from '../../schema/tables.js';
 import type { OutboxConnection } from '../outbox-connection.js';
 import { deleteListed } from '../delete-listed.js';
-import { isGuardedBy } from '../../unit-of-work/transaction-guard.js';
 import { deleteInboxRows } from './delete-inbox-rows.js';
 import { LETTER_COLUMNS, letterConditions, toLetter, type LetterRow } from './set-aside-messages.js';
 import { toReason, toSetAsideRow } from './set-aside-row.js';
@@ -38,9 +37,12 @@ export class MikroOrmInboxStore extends InboxStore {
     const current = this.orm.em.getTransactionContext<object>();
     if (!current) throw new TypeError('InboxStore.record needs the transaction of the handler.');
     const transaction = this.connection.asTransaction(current);
+    // SQLite can't cancel a statement, and doesn't wait in one either.
+    const isCancellable = signal !== undefined && this.connection.dialect !== 'sqlite';
+    const cancelling = isCancellable ? ({ signal, inflightQueryAbortStrategy: 'cancel query' } as const) : {};
     try {
-      const statement = this.recording(transaction, messageId, handler);
-      await transaction.executeQuery(statement, this.cancelling(current, signal));
+      const statement = (this.#recording ??= this.compileRecording(transaction));
+      await transaction.executeQuery(CompiledQuery.raw(statement, [messageId, handler]), cancelling);
     } catch (error) {
       const exception = this.connection.convert(error);
       if (exception instanceof UniqueConstraintViolationException)
@@ -136,17 +138,10 @@ export class MikroOrmInboxStore extends InboxStore {
     });
   }
 
-  /** With its values in the text, as MikroORM writes all of its statements: PostgreSQL takes less for it than with parameters. */
-  private recording(transaction: OutboxTransaction, messageId: string, handler: string): CompiledQuery {
+  private compileRecording(transaction: OutboxTransaction): string {
     const { now } = this.connection;
-    this.#recording ??= `insert into cqrs_inbox (message_id, handler, received_at) values (?, ?, ${now.compile(transaction).sql})`;
-    return CompiledQuery.raw(this.orm.em.getPlatform().formatQuery(this.#recording, [messageId, handler]));
-  }
-
-  /** SQLite can't cancel a statement, and doesn't wait in one either. */
-  private cancelling(transaction: object, signal: AbortSignal | undefined) {
-    if (!signal || this.connection.dialect === 'sqlite' || isGuardedBy(signal, transaction)) return undefined;
-    return { signal, inflightQueryAbortStrategy: 'cancel query' } as const;
+    const row = { message_id: '', handler: '', received_at: now };
+    return transaction.insertInto('cqrs_inbox').values(row).compile().sql;
   }
 
   private before(retentionMs: number) {
