@@ -18,8 +18,9 @@ interface Tables {
   tally: { name: string; count: number };
 }
 
-/** What a command's handler does; it appends an event in any case. */
+/** What a command's handler does, and whether it appends an event. */
 class Work {
+  hasEvent = true;
   run: (em: EntityManager) => Promise<void> = async () => undefined;
 }
 
@@ -35,7 +36,7 @@ class CountOrderHandler implements RequestHandler<CountOrder> {
 
   async execute(): Promise<void> {
     await this.em.insertMany(Tally, [{ name: 'ordered', count: 1 }]);
-    this.outbox.append(OrderPaid.of({ orderId: 1, step: 1 }));
+    if (this.work.hasEvent) this.outbox.append(OrderPaid.of({ orderId: 1, step: 1 }));
     await this.work.run(this.em);
   }
 }
@@ -63,6 +64,7 @@ for (const { name, needs } of DATABASES) {
 
     beforeEach(async () => {
       work.run = async () => undefined;
+      work.hasEvent = true;
       test = await createCrateApp({ database: name }, {}, [
         { provide: Work, useValue: work },
         CountOrderHandler,
@@ -112,6 +114,44 @@ for (const { name, needs } of DATABASES) {
       await send();
       expect([await rows('tally'), await rows('cqrs_outbox')]).toEqual([2, 1]);
     });
+
+    it('of a statement that nobody waits for, counts as well', async () => {
+      // Nothing else follows it.
+      work.hasEvent = false;
+      work.run = async (em) => {
+        void WAYS['SQL']!(em).catch(() => undefined);
+      };
+      const error: unknown = await send().catch((reason: unknown) => reason);
+      if (isFatal) expect(error).toMatchObject({ code: 'UNIT_OF_WORK_ROLLED_BACK' });
+      else expect(error).toBeUndefined();
+      expect(await rows('tally')).toBe(isFatal ? 1 : 2);
+    });
+
+    it.each(['one after another', 'all at once'])(
+      'rolls back with it what the work has left running, %s',
+      async (how) => {
+        let late: Promise<unknown> = Promise.resolve();
+        work.run = async (em) => {
+          // What is told to the work's own entity manager is not told to this one.
+          const fork = em.fork({ keepTransactionContext: true });
+          const insert = (index: number) => fork.insertMany(Tally, [{ name: `late ${index}`, count: 1 }]);
+          const numbers = Array.from({ length: 20 }, (_, index) => index);
+          late =
+            how === 'all at once'
+              ? Promise.allSettled(numbers.map(insert))
+              : (async () => {
+                  for (const number of numbers) await insert(number);
+                })().catch(() => undefined);
+          await Promise.resolve();
+          throw new Error('the work fails');
+        };
+        await expect(send()).rejects.toThrow('the work fails');
+        await late;
+        expect(await tallies()).toEqual(['crates 0']);
+        await test.consumer.consume(PAYLOAD, onKafka());
+        expect(await tallies()).toEqual(['crates 1']);
+      },
+    );
 
     it('around a savepoint of its own, undoes that alone', async () => {
       work.run = async (em) => {

@@ -1,9 +1,9 @@
 import type { EntityManager } from '@mikro-orm/core';
 
-/** Work goes on that was given up: its transaction is rolled back, and it gets no other. */
+/** Work goes on whose transaction has ended, or is about to, and it gets no other. */
 export class EndedTransactionError extends Error {
   constructor() {
-    super('Its transaction has been rolled back: this was done too late, and has no effect.');
+    super('Its transaction has ended: this was done too late, and has no effect.');
     this.name = EndedTransactionError.name;
   }
 }

@@ -68,7 +68,7 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
               this.connection.asTransaction(transaction),
               this.connection.dialect,
             );
-            this.#ledger.setOwn(transaction, { options, guard });
+            this.#ledger.setOwn(transaction, options);
           }
           return endWith(em, work);
         },

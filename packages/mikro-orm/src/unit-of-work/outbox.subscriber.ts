@@ -77,20 +77,17 @@ export class OutboxSubscriber implements EventSubscriber {
   async beforeTransactionCommit({ em, transaction }: TransactionEventArgs): Promise<void> {
     if (!transaction || isSavepoint(transaction)) return;
     const committing = this.committing(em, transaction);
-    const own = this.ledger.ownOf(transaction);
+    const own = this.ledger.ownOptionsOf(transaction);
     // Who has opened the transaction by hand rolls it back by the same entity manager.
     if (!own) return this.hooks.beforeCommit(committing);
-    await endWith(em, async () => {
-      // Handlers of domain events may hang too.
-      await untilAborted(own.options.signal, () => this.hooks.beforeCommit(committing));
-      await own.guard.verify();
-    });
+    // Handlers of domain events may hang too.
+    await endWith(em, () => untilAborted(own.signal, () => this.hooks.beforeCommit(committing)));
   }
 
   async afterTransactionCommit({ em, transaction }: TransactionEventArgs): Promise<void> {
     if (!transaction || isSavepoint(transaction)) return;
     this.#aggregates.forgetDeleted(em);
-    this.ledger.ownOf(transaction)?.options.onCommitted?.();
+    this.ledger.ownOptionsOf(transaction)?.onCommitted?.();
     await this.hooks.afterCommit({
       pending: this.ledger.pendingOf(transaction),
       inserted: this.ledger.insertedIn(transaction),

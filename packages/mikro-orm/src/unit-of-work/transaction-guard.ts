@@ -1,11 +1,13 @@
 import { UnitOfWorkRolledBackError } from '@cqrs-outbox/core';
-import { CompiledQuery, type DatabaseConnection, type QueryResult } from 'kysely';
+import { CompiledQuery, type DatabaseConnection, type QueryExecutor, type QueryResult } from 'kysely';
 import type { SqlDialect } from '../schema/sql-dialect.js';
 import type { OutboxTransaction } from '../schema/tables.js';
+import { EndedTransactionError } from './ended-transaction.js';
 import { isGoneAfter, isRefusalOfAborted } from './lost-transaction.js';
 
 /** What ends a transaction, as Kysely's dialects write it. */
 const END = /^(commit|rollback)$/i;
+const COMMIT = /^commit$/i;
 const BY_STATEMENT = 'a statement has failed that ended its transaction';
 
 /**
@@ -15,20 +17,27 @@ const BY_STATEMENT = 'a statement has failed that ended its transaction';
  *
  *   PostgreSQL      refuses what follows by itself, unless a savepoint is rolled back; one statement before COMMIT shows it
  *   MySQL, SQLite   would run what follows outside of any transaction: it is refused here
+ *
+ * COMMIT waits for what was sent before it and not waited for, which may fail too. From then on, as from ROLLBACK, nothing is
+ * let through that the work has left running: it would have its effect outside of the transaction.
  */
 export class TransactionGuard {
   #failure: { cause: unknown } | undefined;
-  #refusal: UnitOfWorkRolledBackError | undefined;
+  #refusal: Error | undefined;
+  #isEnding = false;
   readonly #executeQuery: DatabaseConnection['executeQuery'];
   readonly #streamQuery: DatabaseConnection['streamQuery'];
 
   /** From now on until its COMMIT or ROLLBACK is sent. */
   static async watch(transaction: OutboxTransaction, dialect: SqlDialect): Promise<TransactionGuard> {
     const executor = transaction.getExecutor();
-    return executor.provideConnection(async (connection) => new TransactionGuard(connection, dialect));
+    return executor.provideConnection(
+      async (connection) => new TransactionGuard(executor, connection, dialect),
+    );
   }
 
   private constructor(
+    private readonly executor: QueryExecutor,
     private readonly connection: DatabaseConnection,
     private readonly dialect: SqlDialect,
   ) {
@@ -41,16 +50,6 @@ export class TransactionGuard {
     connection.streamQuery = (...args) => this.stream(...args);
   }
 
-  /**
-   * To be called as the last thing before COMMIT.
-   *
-   * @throws what {@link explain} explains, when the database has ended the transaction
-   */
-  async verify(): Promise<void> {
-    if (this.#refusal) throw this.#refusal;
-    if (this.#failure && this.dialect === 'postgresql') await this.send('select 1');
-  }
-
   /** Tells of a statement that PostgreSQL has refused why it did: the error before it, which somebody has caught. */
   explain(error: unknown): unknown {
     if (!this.#failure || !isRefusalOfAborted(error)) return error;
@@ -58,14 +57,11 @@ export class TransactionGuard {
   }
 
   private async execute<R>(...args: Parameters<DatabaseConnection['executeQuery']>): Promise<QueryResult<R>> {
-    const [query] = args;
-    if (END.test(query.sql)) this.stop();
-    else if (this.#refusal) throw this.#refusal;
+    const [{ sql }] = args;
+    if (END.test(sql)) return this.end(COMMIT.test(sql), () => this.send<R>(...args));
+    if (this.#refusal) throw this.#refusal;
     try {
-      return await this.#executeQuery.call<DatabaseConnection, typeof args, Promise<QueryResult<R>>>(
-        this.connection,
-        ...args,
-      );
+      return await this.send<R>(...args);
     } catch (error) {
       await this.note(error);
       throw error;
@@ -87,21 +83,47 @@ export class TransactionGuard {
     }
   }
 
-  /** The connection goes back to its pool, for whoever comes next. */
-  private stop(): void {
-    this.connection.executeQuery = this.#executeQuery;
-    this.connection.streamQuery = this.#streamQuery;
+  /** @throws before COMMIT is sent, when the database has ended the transaction */
+  private async end<R>(isCommit: boolean, send: () => Promise<R>): Promise<R> {
+    // Who has the connection is alone with it: nothing comes between the last look and COMMIT.
+    if (isCommit) await this.executor.provideConnection(() => this.verify());
+    this.refuseAll();
+    try {
+      return await send();
+    } finally {
+      // What waits for its turn is refused before the connection goes back to its pool, for whoever comes next.
+      await this.executor.provideConnection(async () => undefined);
+      this.connection.executeQuery = this.#executeQuery;
+      this.connection.streamQuery = this.#streamQuery;
+    }
+  }
+
+  private async verify(): Promise<void> {
+    if (this.#refusal) throw this.#refusal;
+    if (this.#failure && this.dialect === 'postgresql') await this.send(CompiledQuery.raw('select 1'));
+    this.refuseAll();
+  }
+
+  private refuseAll(): void {
+    this.#isEnding = true;
+    this.#refusal ??= new EndedTransactionError();
   }
 
   private async note(cause: unknown): Promise<void> {
-    // It says nothing of its own.
-    if (isRefusalOfAborted(cause)) return;
+    // The latter says nothing of its own.
+    if (this.#isEnding || isRefusalOfAborted(cause)) return;
     this.#failure = { cause };
-    if (await isGoneAfter(cause, this.dialect, (statement) => this.send(statement)))
+    const ask = async (statement: string): Promise<void> => {
+      await this.send(CompiledQuery.raw(statement));
+    };
+    if (await isGoneAfter(cause, this.dialect, ask))
       this.#refusal = new UnitOfWorkRolledBackError(cause, BY_STATEMENT);
   }
 
-  private async send(statement: string): Promise<void> {
-    await this.#executeQuery.call(this.connection, CompiledQuery.raw(statement));
+  private send<R>(...args: Parameters<DatabaseConnection['executeQuery']>): Promise<QueryResult<R>> {
+    return this.#executeQuery.call<DatabaseConnection, typeof args, Promise<QueryResult<R>>>(
+      this.connection,
+      ...args,
+    );
   }
 }

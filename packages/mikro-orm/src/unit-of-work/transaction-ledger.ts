@@ -1,18 +1,11 @@
 import { PendingEvents, type OutboxEntry, type TransactionOptions } from '@cqrs-outbox/core';
-import type { TransactionGuard } from './transaction-guard.js';
-
-/** A transaction that the unit of work has opened. */
-export interface OwnTransaction {
-  readonly options: TransactionOptions;
-  readonly guard: TransactionGuard;
-}
 
 /** What belongs to each open transaction and savepoint, by the driver's transaction object. It forgets by itself. */
 export class TransactionLedger {
   readonly #pending = new WeakMap<object, PendingEvents>();
   readonly #inserted = new WeakMap<object, readonly OutboxEntry[]>();
 
-  readonly #own = new WeakMap<object, OwnTransaction>();
+  readonly #own = new WeakMap<object, TransactionOptions>();
 
   pendingOf(transaction: object): PendingEvents {
     let pending = this.#pending.get(transaction);
@@ -36,12 +29,12 @@ export class TransactionLedger {
   }
 
   /** Says that the unit of work has opened the transaction, and how it is to run. */
-  setOwn(transaction: object, own: OwnTransaction): void {
-    this.#own.set(transaction, own);
+  setOwn(transaction: object, options: TransactionOptions): void {
+    this.#own.set(transaction, options);
   }
 
   /** Undefined for a transaction that user code has opened, and ends by itself. */
-  ownOf(transaction: object): OwnTransaction | undefined {
+  ownOptionsOf(transaction: object): TransactionOptions | undefined {
     return this.#own.get(transaction);
   }
 }
