@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { StatementCounter } from '../../bench/servers/statement-counter.ts';
 import { describeWith } from '../services/describe-with.ts';
 import { DATABASES } from '../support/database.ts';
-import { kindOf, statementsOf } from '../support/statement-log.ts';
+import { kindOf } from '../support/statement-kind.ts';
 import { crateHeaders, createCrateApp, onKafka, PAYLOAD, type CrateApp } from './consumer-fixture.ts';
 
 const HANDLED = ['begin', 'insert cqrs_inbox', 'select tally', 'update tally', 'commit'];
@@ -9,18 +10,20 @@ const HANDLED = ['begin', 'insert cqrs_inbox', 'select tally', 'update tally', '
 for (const { name, needs } of DATABASES.filter(({ name: database }) => database !== 'libsql')) {
   describeWith(needs, `the statements of a consumed message, on ${name}`, () => {
     let app: CrateApp;
+    let counter: StatementCounter;
 
     beforeEach(async () => {
       app = await createCrateApp({ database: name });
       // The connection is opened, and set up, for the first one.
+      counter = await StatementCounter.attach(app.orm);
       await app.consumer.consume(PAYLOAD, onKafka());
     });
     afterEach(() => app.close());
 
     const statementsFor = async (headers = crateHeaders()): Promise<string[]> => {
-      const context = onKafka(headers);
-      const statements = await statementsOf(() => app.consumer.consume(PAYLOAD, context));
-      return statements.map(kindOf);
+      counter.take();
+      await app.consumer.consume(PAYLOAD, onKafka(headers));
+      return counter.take().map(kindOf);
     };
 
     it('are those of its handler, its inbox row, BEGIN and COMMIT, and nothing else', async () => {

@@ -17,6 +17,7 @@ import { eventually } from '../support/eventually.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
 import { DATABASES } from '../support/database.ts';
 import { Order, OrderPaid } from '../support/orders.ts';
+import { kindOf } from '../support/statement-kind.ts';
 
 class Change extends Command {
   events!: number;
@@ -35,15 +36,6 @@ class ChangeHandler {
     for (let step = 0; step < events; step += 1) this.outbox.append(OrderPaid.of({ orderId: 1, step }));
   }
 }
-
-/** The first word of each, and the outbox's tables that it names. */
-const kindsOf = (statements: readonly string[]): string[] =>
-  statements.map((statement) => {
-    const verb = /^[\s(]*(?<verb>\w+)/.exec(statement)?.groups?.['verb'] ?? '';
-    const outer = statement.replace(/exists \([^()]*\)/g, '');
-    const table = /cqrs_outbox\w*/.exec(outer)?.[0];
-    return [verb.toLowerCase(), ...(table === undefined ? [] : [table])].join(' ');
-  });
 
 const HEARTBEAT = 'update cqrs_outbox_relay';
 /** So many that two statements in place of one are seen. */
@@ -72,11 +64,11 @@ for (const { name, needs } of DATABASES) {
       const counter = await start();
       const statementsOf = async (events: number): Promise<string[]> => {
         await started!.app.get(RequestMediator).send(Change.of({ events }));
-        return kindsOf(counter.take());
+        return counter.take().map(kindOf);
       };
       const without = await statementsOf(0);
-      expect(without).toEqual(['begin', 'select', 'update', 'commit']);
-      const withEvents = ['begin', 'select', 'update', 'insert cqrs_outbox', 'commit'];
+      expect(without).toEqual(['begin', 'select orders', 'update orders', 'commit']);
+      const withEvents = ['begin', 'select orders', 'update orders', 'insert cqrs_outbox', 'commit'];
       await expect(statementsOf(1)).resolves.toEqual(withEvents);
       await expect(statementsOf(10)).resolves.toEqual(withEvents);
     });
@@ -95,7 +87,7 @@ for (const { name, needs } of DATABASES) {
         const { entries } = await store.fetch(selection);
         expect(entries).toHaveLength(events);
         await store.remove(entries, [{ slot, owner: 'me', epoch: 1 }]);
-        expect(kindsOf(counter.take())).toEqual(['select cqrs_outbox', 'delete cqrs_outbox']);
+        expect(counter.take().map(kindOf)).toEqual(['select cqrs_outbox', 'delete cqrs_outbox']);
       }
     });
 
@@ -105,7 +97,7 @@ for (const { name, needs } of DATABASES) {
       counter.take();
       const counts = new Map<string, number>();
       await eventually(() => {
-        for (const kind of kindsOf(counter.take())) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+        for (const kind of counter.take().map(kindOf)) counts.set(kind, (counts.get(kind) ?? 0) + 1);
         expect(counts.get(HEARTBEAT)).toBeGreaterThanOrEqual(TICKS);
       });
       const { [HEARTBEAT]: ticks = 0, ...others } = Object.fromEntries(counts);
