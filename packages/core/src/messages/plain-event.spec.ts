@@ -78,6 +78,11 @@ describe('The plain structure of an event, and an event of it', () => {
     expect(Object.keys(plain)).toEqual(Object.keys(instanceToPlain(event)));
   });
 
+  it('are those of class-transformer for an object without a class', () => {
+    const bare = Object.assign(Object.create(null) as object, { text: 'a' });
+    expect(toPlain(bare)).toEqual(instanceToPlain(bare));
+  });
+
   it.each(PLAIN)('are those of class-transformer without decorators: %s', (json) => {
     const event = toInstance(Undecorated, JSON.parse(json) as object);
     expect(event).toBeInstanceOf(Undecorated);

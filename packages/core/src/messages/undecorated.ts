@@ -12,13 +12,10 @@ const decorations = readDecorations();
  * Whether a class has no decorator of class-transformer, and no ancestor of it has one: class-transformer then leaves its
  * primitive values as they are. False where that can't be told.
  */
-export function isUndecorated(target: object): boolean {
+export function isUndecorated(target: unknown): boolean {
   if (!decorations) return false;
-  for (
-    let ancestor: object | null = target;
-    ancestor !== null && ancestor !== Function.prototype;
-    ancestor = Object.getPrototypeOf(ancestor) as object | null
-  ) {
+  // An object without a prototype has no class.
+  for (let ancestor = target; typeof ancestor === 'function'; ancestor = Object.getPrototypeOf(ancestor)) {
     for (const kind of decorations) if (kind.has(ancestor)) return false;
   }
   return true;

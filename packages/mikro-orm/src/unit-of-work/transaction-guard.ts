@@ -24,7 +24,6 @@ const BY_STATEMENT = 'a statement has failed that ended its transaction';
 export class TransactionGuard {
   #failure: { cause: unknown } | undefined;
   #refusal: Error | undefined;
-  #isEnding = false;
   readonly #executeQuery: DatabaseConnection['executeQuery'];
   readonly #streamQuery: DatabaseConnection['streamQuery'];
 
@@ -87,7 +86,7 @@ export class TransactionGuard {
   private async end<R>(isCommit: boolean, send: () => Promise<R>): Promise<R> {
     // Who has the connection is alone with it: nothing comes between the last look and COMMIT.
     if (isCommit) await this.executor.provideConnection(() => this.verify());
-    this.refuseAll();
+    else this.refuseAll();
     try {
       return await send();
     } finally {
@@ -105,13 +104,12 @@ export class TransactionGuard {
   }
 
   private refuseAll(): void {
-    this.#isEnding = true;
     this.#refusal ??= new EndedTransactionError();
   }
 
   private async note(cause: unknown): Promise<void> {
     // The latter says nothing of its own.
-    if (this.#isEnding || isRefusalOfAborted(cause)) return;
+    if (this.#refusal || isRefusalOfAborted(cause)) return;
     this.#failure = { cause };
     const ask = async (statement: string): Promise<void> => {
       await this.send(CompiledQuery.raw(statement));

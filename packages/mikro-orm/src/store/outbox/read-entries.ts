@@ -23,33 +23,31 @@ export async function fetchEntries(
   connection: OutboxConnection,
   selection: EntrySelection,
 ): Promise<FetchedEntries> {
-  const fetched = await readParts(connection, selection, partsWithoutRetries(connection, selection));
-  if (fetched) return fetched;
+  const rows = await readRows(connection, partsWithoutRetries(connection, selection));
+  const hasRetries = rows.some(({ has_retries }) => Number(has_retries) > 0);
+  if (!hasRetries || hasMisplaced(rows, selection)) return toFetched(rows, selection);
   const { prefix, parts } = partsWithRetries(connection, selection, COLUMNS);
   const select = sql`select ${COLUMNS}, 0 as attempts, ${NO_RETRIES}`;
-  const misplaced = new OutboxIndex(connection.dialect).firstOfEach(
-    select,
-    selection.destination,
-    firstMisplaced(selection),
-  );
-  const again = await readParts(connection, selection, { prefix, parts: [...misplaced, ...parts] });
-  return again ?? { entries: [], hasMisplaced: false };
+  const index = new OutboxIndex(connection.dialect);
+  const misplaced = index.firstOfEach(select, selection.destination, firstMisplaced(selection));
+  return toFetched(await readRows(connection, { prefix, parts: [...misplaced, ...parts] }), selection);
 }
 
-/** @returns undefined when there are retries that these parts have left out of account */
-async function readParts(
-  connection: OutboxConnection,
-  { slotCount, limitPerSlot }: EntrySelection,
-  { prefix, parts }: EntryParts,
-): Promise<FetchedEntries | undefined> {
-  const { first, last } = slotsOf(slotCount);
+async function readRows(connection: OutboxConnection, { prefix, parts }: EntryParts): Promise<FetchedRow[]> {
   const query = sql<FetchedRow>`${prefix} ${sql.join(parts, sql` union all `)}`;
   const { rows } = await query.execute(await connection.client());
-  const hasMisplaced = rows.some(({ slot }) => slot < first || slot > last);
-  if (hasMisplaced) return { entries: [], hasMisplaced };
-  if (rows.some(({ has_retries }) => Number(has_retries) > 0)) return undefined;
+  return rows;
+}
+
+function hasMisplaced(rows: readonly FetchedRow[], { slotCount }: EntrySelection): boolean {
+  const { first, last } = slotsOf(slotCount);
+  return rows.some(({ slot }) => slot < first || slot > last);
+}
+
+function toFetched(rows: readonly FetchedRow[], selection: EntrySelection): FetchedEntries {
+  if (hasMisplaced(rows, selection)) return { entries: [], hasMisplaced: true };
   const entries = rows.map(toEntry).sort(byPosition);
-  return { entries: firstOfEach(entries, limitPerSlot), hasMisplaced };
+  return { entries: firstOfEach(entries, selection.limitPerSlot), hasMisplaced: false };
 }
 
 /** The entry with this message id, and all before it of its key; their retries don't matter. */
