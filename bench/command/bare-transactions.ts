@@ -1,6 +1,6 @@
-import { createPool } from 'mysql2/promise';
-import pg from 'pg';
+import { MariaDbRows } from '../servers/mariadb-rows.ts';
 import type { DatabaseAddress } from '../servers/outbox-database.ts';
+import { PostgresRows } from '../servers/postgres-rows.ts';
 import { INSERT, rowOf } from './insert-by-hand.ts';
 
 /** A connection of a pool. */
@@ -47,15 +47,13 @@ export class BareTransactions {
   }
 }
 
-function mariaDbSessions(url: string, database: string, connectionLimit: number): Sessions {
-  const pool = createPool({ uri: url, database, connectionLimit });
+function mariaDbSessions(url: string, database: string, connections: number): Sessions {
+  const { pool } = new MariaDbRows(url, database, connections);
   return { insert: INSERT, connect: () => pool.getConnection(), close: () => pool.end() };
 }
 
-function postgresSessions(url: string, database: string, max: number): Sessions {
-  const address = new URL(url);
-  address.pathname = `/${database}`;
-  const pool = new pg.Pool({ connectionString: address.href, max });
+function postgresSessions(url: string, database: string, connections: number): Sessions {
+  const { pool } = new PostgresRows(url, database, connections);
   let places = 0;
   const insert = INSERT.replaceAll('?', () => `$${++places}`);
   return { insert, connect: () => pool.connect(), close: () => pool.end() };

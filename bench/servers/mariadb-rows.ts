@@ -5,8 +5,8 @@ import { CONNECTIONS, type OutboxRows, type RawRow } from './outbox-rows.ts';
 export class MariaDbRows implements OutboxRows {
   readonly pool: Pool;
 
-  constructor(url: string, database: string) {
-    this.pool = createPool({ uri: url, database, connectionLimit: CONNECTIONS });
+  constructor(url: string, database: string, connectionLimit = CONNECTIONS) {
+    this.pool = createPool({ uri: url, database, connectionLimit });
   }
 
   async select(after: string | number, limit: number): Promise<RawRow[]> {

@@ -5,10 +5,10 @@ import { CONNECTIONS, type OutboxRows, type RawRow } from './outbox-rows.ts';
 export class PostgresRows implements OutboxRows {
   readonly pool: pg.Pool;
 
-  constructor(url: string, database: string) {
+  constructor(url: string, database: string, max = CONNECTIONS) {
     const address = new URL(url);
     address.pathname = `/${database}`;
-    this.pool = new pg.Pool({ connectionString: address.href, max: CONNECTIONS });
+    this.pool = new pg.Pool({ connectionString: address.href, max });
   }
 
   async select(after: string | number, limit: number): Promise<RawRow[]> {
