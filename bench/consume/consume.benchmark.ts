@@ -7,12 +7,16 @@ import { openSource } from './open-source.ts';
 import { rateOf, startByHand, startOurs, type Rate, type StartConsumer } from './run.ts';
 
 const SIZE = 20_000;
-/** Messages, and so transactions, that both have in hand at the same time: the default of `KafkaEventServer`. */
-const CONCURRENCY = 8;
 const MIN_RATIO = 0.8;
 
 const NAMES: Record<BrokerName, string> = { kafka: 'Kafka', rabbitmq: 'RabbitMQ' };
-const ONE_BY_ONE: ConsumerSettings = { concurrency: CONCURRENCY, batchSize: 1 };
+/** The default of `KafkaEventServer`. */
+const ONE_BY_ONE: ConsumerSettings = { inHand: 8, transactions: 8, batchSize: 1 };
+/** RabbitMQ's messages have no order: two transactions would wait for each other's accounts. */
+const BATCHES: Record<BrokerName, ConsumerSettings> = {
+  kafka: { inHand: 100, transactions: 4, batchSize: 50 },
+  rabbitmq: { inHand: 100, transactions: 1, batchSize: 50 },
+};
 
 /** One of the ways that are compared. */
 interface Way {
@@ -26,8 +30,10 @@ interface Way {
 /** How fast messages are handled that wait at the broker, by the library and by a hand-written consumer in turn. */
 export async function measureConsume(context: DatabaseContext): Promise<Measurement[]> {
   const measurements: Measurement[] = [];
-  for (const broker of ['kafka', 'rabbitmq'] as const)
-    measurements.push(...(await measureBroker(broker, ONE_BY_ONE, context)));
+  for (const broker of ['kafka', 'rabbitmq'] as const) {
+    for (const settings of [ONE_BY_ONE, BATCHES[broker]])
+      measurements.push(...(await measureBroker(broker, settings, context)));
+  }
   return measurements;
 }
 
@@ -37,7 +43,7 @@ async function measureBroker(
   context: DatabaseContext,
 ): Promise<Measurement[]> {
   const way = async (name: string, start: StartConsumer): Promise<Way> => {
-    const database = await createAccountDatabase(context.database, settings.concurrency);
+    const database = await createAccountDatabase(context.database, settings.transactions);
     return { name, start, database, rates: [] };
   };
   const ours = await way('the library', startOurs);
@@ -47,8 +53,9 @@ async function measureBroker(
   } finally {
     await Promise.all([ours.database.drop(), byHand.database.drop()]);
   }
-  const work = `consume ${SIZE} from ${NAMES[broker]}`;
-  const what = 'consume: hand-written consumer, raw driver and client';
+  const { batchSize } = settings;
+  const work = `consume ${SIZE} from ${NAMES[broker]}${batchSize > 1 ? ` by batches of ${batchSize}` : ''}`;
+  const what = `consume: hand-written consumer${batchSize > 1 ? ' with the same batches' : ''}, raw driver and client`;
   return [
     {
       work: `${work}, ${context.database.name}`,

@@ -50,7 +50,7 @@ export async function createConsumingApp(
   { ormOptions }: AccountDatabase,
   topic: string,
   server: MicroserviceOptions,
-  consumer: ConsumerOptions = {},
+  batch: NonNullable<ConsumerOptions['batch']>,
 ): Promise<ConsumingApp> {
   const imports = [
     MikroOrmModule.forRoot({ ...ormOptions, entities: [...outboxEntities] }),
@@ -61,7 +61,7 @@ export async function createConsumingApp(
       transport: new NullTransport(),
       relay: false,
       consume: [topic],
-      consumer,
+      consumer: { batch },
     }),
   ];
   const app: INestMicroservice = await NestFactory.createMicroservice<MicroserviceOptions>(

@@ -35,13 +35,13 @@ export class KafkaSource implements MessageSource {
       await this.#topic.producer.send({ topic: this.topic, messages: [...chunk] });
   }
 
-  server({ concurrency }: ConsumerSettings): MicroserviceOptions {
+  server({ inHand }: ConsumerSettings): MicroserviceOptions {
     return {
       strategy: new KafkaEventServer({
         client: clientConfig(this.#brokers),
         consumer: { groupId: `${this.topic}-ours` },
         subscribe: { fromBeginning: true },
-        maxConcurrency: concurrency,
+        maxConcurrency: inHand,
       }),
     };
   }
@@ -49,7 +49,7 @@ export class KafkaSource implements MessageSource {
   /** Messages of a key in their order, those of different keys at the same time: as many as the pool has connections. */
   async consumeByHand(
     handle: Handle,
-    { concurrency, batchSize }: ConsumerSettings,
+    { transactions, batchSize }: ConsumerSettings,
   ): Promise<() => Promise<void>> {
     const consumer = new Kafka(clientConfig(this.#brokers)).consumer({
       groupId: `${this.topic}-by-hand`,
@@ -58,7 +58,7 @@ export class KafkaSource implements MessageSource {
     await consumer.connect();
     await consumer.subscribe({ topic: this.topic, fromBeginning: true });
     await consumer.run({
-      partitionsConsumedConcurrently: concurrency,
+      partitionsConsumedConcurrently: transactions,
       autoCommitInterval: AUTO_COMMIT_INTERVAL_MS,
       eachBatchAutoResolve: false,
       eachBatch: (payload) =>

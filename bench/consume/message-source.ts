@@ -6,9 +6,11 @@ import type { WireMessage } from './wire-messages.ts';
 export type Handle = (credits: readonly Credit[]) => Promise<void>;
 
 export interface ConsumerSettings {
-  /** So many messages, or transactions, are in hand at the same time. */
-  readonly concurrency: number;
-  /** So many messages at most are given to {@link Handle} together. */
+  /** So many messages are in hand at the same time. */
+  readonly inHand: number;
+  /** So many transactions are open at the same time. */
+  readonly transactions: number;
+  /** So many messages at most are in one transaction. */
   readonly batchSize: number;
 }
 

@@ -40,7 +40,7 @@ export class RabbitMqSource implements MessageSource {
     await this.#channel.waitForConfirms();
   }
 
-  server({ concurrency }: ConsumerSettings): MicroserviceOptions {
+  server({ inHand }: ConsumerSettings): MicroserviceOptions {
     return {
       transport: Transport.RMQ,
       options: {
@@ -48,23 +48,38 @@ export class RabbitMqSource implements MessageSource {
         queue: this.topic,
         queueOptions: { durable: true },
         noAck: false,
-        prefetchCount: concurrency,
+        prefetchCount: inHand,
         deserializer: new RabbitMqEventDeserializer(this.topic),
       },
     };
   }
 
-  async consumeByHand(handle: Handle, settings: ConsumerSettings): Promise<() => Promise<void>> {
+  async consumeByHand(
+    handle: Handle,
+    { inHand, transactions, batchSize }: ConsumerSettings,
+  ): Promise<() => Promise<void>> {
     const connection = await connect(this.#url);
     const channel = await connection.createChannel();
-    await channel.prefetch(settings.concurrency);
-    const consume = async (message: ConsumeMessage | null): Promise<void> => {
-      if (!message) return;
-      await handle([read(message)]);
-      channel.ack(message);
+    await channel.prefetch(inHand);
+    const waiting: ConsumeMessage[] = [];
+    let running = 0;
+    /** Takes what is there, as long as something is. */
+    const work = async (): Promise<void> => {
+      while (waiting.length > 0) {
+        const batch = waiting.splice(0, batchSize);
+        await handle(batch.map(read));
+        for (const message of batch) channel.ack(message);
+      }
+      running--;
     };
     await channel.consume(this.topic, (message) => {
-      consume(message).catch((error: unknown) => connection.emit('error', error));
+      if (message) waiting.push(message);
+      if (running >= transactions) return;
+      running++;
+      // What has arrived with this message is there by then.
+      setImmediate(() => {
+        work().catch((error: unknown) => connection.emit('error', error));
+      });
     });
     return () => connection.close();
   }

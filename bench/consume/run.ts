@@ -30,7 +30,9 @@ export type StartConsumer = (
 
 /** What is measured. */
 export const startOurs: StartConsumer = async (source, database, settings) => {
-  const app = await createConsumingApp(database, source.topic, source.server(settings));
+  const { batchSize: maxMessages, transactions: maxTransactions } = settings;
+  const batch = maxMessages > 1 && { maxMessages, maxTransactions };
+  const app = await createConsumingApp(database, source.topic, source.server(settings), batch);
   await app.listen();
   return { handled: () => app.consumer.counts.handled, stop: app.close };
 };

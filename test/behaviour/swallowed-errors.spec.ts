@@ -167,6 +167,62 @@ for (const { name, needs } of DATABASES) {
       expect(await rows('cqrs_outbox')).toBe(1);
     });
 
+    it('around a savepoint that is refused for it, undoes that alone', async () => {
+      work.run = async (em) => {
+        const inSavepoint = em.transactional(async (inner) => {
+          await WAYS['SQL']!(inner).catch(() => undefined);
+          await inner.transactional((innermost) => innermost.insertMany(Tally, [{ name: 'in', count: 1 }]));
+        });
+        await inSavepoint.catch(() => undefined);
+      };
+      await send();
+      expect(await tallies()).toEqual(['crates 0', ...(isFatal ? [] : ['in 1']), 'ordered 1']);
+    });
+
+    it.each(['writes more', 'ends'])(
+      'is no reason to lose a part of a nested transaction that is left running, and %s later: none of it commits',
+      async (how) => {
+        let end: () => void = () => undefined;
+        const ended = new Promise<void>((resolve) => (end = resolve));
+        let nested: Promise<unknown> | undefined;
+        work.run = async (em) => {
+          await new Promise<void>((begun) => {
+            nested = em.transactional(async (inner) => {
+              await inner.insertMany(Tally, [{ name: 'half', count: 1 }]);
+              begun();
+              await ended;
+              if (how === 'writes more') await inner.insertMany(Tally, [{ name: 'rest', count: 1 }]);
+            });
+            nested.catch(() => undefined);
+          });
+        };
+        await expect(send()).rejects.toMatchObject({ code: 'UNIT_OF_WORK_ROLLED_BACK' });
+        end();
+        await expect(nested).rejects.toThrow('done too late');
+        expect(await tallies()).toEqual(['crates 0']);
+        expect(await rows('cqrs_outbox')).toBe(0);
+      },
+    );
+
+    it('in a transaction of the user, lets nothing through of a nested one that is left running', async () => {
+      let end: () => void = () => undefined;
+      const ended = new Promise<void>((resolve) => (end = resolve));
+      let nested: Promise<unknown> = Promise.resolve();
+      await test.orm.em.fork().transactional(async (em) => {
+        await new Promise<void>((begun) => {
+          nested = em.transactional(async (inner) => {
+            begun();
+            await ended;
+            await inner.insertMany(Tally, [{ name: 'late', count: 1 }]);
+          });
+          nested.catch(() => undefined);
+        });
+      });
+      end();
+      await expect(nested).rejects.toThrow('done too late');
+      expect(await tallies()).toEqual(['crates 0']);
+    });
+
     it('in a transaction of the user, changes nothing for the next of its connection', async () => {
       const em = test.orm.em.fork();
       await em.transactional((inner) => WAYS['SQL']!(inner).catch(() => undefined));

@@ -42,6 +42,7 @@ for (const name of ['mariadb', 'postgres'] as const) {
         fixture = await mikroOrmHarness(true, () => options).open();
         fixture.unitOfWork.setHooks({
           collect: () => undefined,
+          completePart: async () => undefined,
           beforeCommit: async (transaction) => transaction.insert(transaction.pending.takeEntries()),
           afterCommit: async () => undefined,
         });

@@ -19,7 +19,7 @@ import { silentLogger } from './silent-logger.ts';
 
 export interface TestAppSettings {
   database: DatabaseName;
-  options: Pick<CqrsOutboxOptions, 'transport'> & Partial<CqrsOutboxOptions>;
+  options: Pick<CqrsOutboxOptions, 'transport'> & Partial<CqrsOutboxOptions> & { consume?: string[] };
   providers?: Provider[];
   controllers?: Type[];
   servers?: MicroserviceOptions[];

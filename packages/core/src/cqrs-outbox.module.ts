@@ -19,6 +19,7 @@ import { RESOLVED_OPTIONS, type CqrsOutboxOptions, type ResolvedOptions } from '
 import { ConsumerTelemetry } from './consumers/consumer-telemetry.js';
 import { DeadLetterRoute } from './consumers/dead-letter-route.js';
 import { EventConsumer } from './consumers/event-consumer.js';
+import { InboxBatches } from './consumers/batches/inbox-batches.js';
 import { InboxStep } from './consumers/inbox-step.js';
 import { MessageAttempts } from './consumers/message-attempts.js';
 import { MessageDecoder } from './consumers/message-decoder.js';
@@ -102,6 +103,7 @@ import { UnitOfWork } from './unit-of-work/unit-of-work.js';
     OutboxArchive,
     OutboxStatus,
     OutboxHealthIndicator,
+    InboxBatches,
     InboxStep,
     MessageDecoder,
     MessageDispatcher,

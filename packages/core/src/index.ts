@@ -94,6 +94,7 @@ export {
   type CommittedTransaction,
   type CommittingTransaction,
   type TransactionHooks,
+  type RunPart,
   type TransactionOptions,
   UnitOfWork,
 } from './unit-of-work/unit-of-work.js';
@@ -176,7 +177,11 @@ export { NullTransport } from './transports/null.transport.js';
 export { TimeoutError, withTimeLimit } from './transports/time-limit.js';
 export { type PublishOptions, type PublishResult, Transport } from './transports/transport.js';
 
-export { type ConsumerOptions, type DeadLetterDestination } from './consumers/consumer.options.js';
+export {
+  type ConsumerBatchOptions,
+  type ConsumerOptions,
+  type DeadLetterDestination,
+} from './consumers/consumer.options.js';
 export { EventConsumer } from './consumers/event-consumer.js';
 export { type ConsumerCounts } from './consumers/consumer-telemetry.js';
 export {

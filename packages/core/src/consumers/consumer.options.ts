@@ -13,6 +13,28 @@ export interface DeadLetterDestination {
   topic?: string;
 }
 
+/** How handlers of several messages share a transaction. */
+export interface ConsumerBatchOptions {
+  /**
+   * So many at most, 2 to 1000. More is faster, and more is done again when one of them fails.
+   * @defaultValue 50
+   */
+  maxMessages?: number;
+  /**
+   * So many such transactions are open at the same time at most, 1 to 100, those of handlers that are run alone included. Two
+   * of them can deadlock where handlers of different keys change the same rows; the database ends one, which is then done
+   * message by message. Keep it below the size of the connection pool.
+   * @defaultValue 4
+   */
+  maxTransactions?: number;
+}
+
+/** {@link ConsumerBatchOptions} with all defaults. */
+export type ResolvedBatchOptions = Readonly<Required<ConsumerBatchOptions>>;
+
+/** The one place of their defaults. */
+export const BATCH_DEFAULTS: ResolvedBatchOptions = { maxMessages: 50, maxTransactions: 4 };
+
 /** How consumers behave. */
 export interface ConsumerOptions {
   /**
@@ -40,6 +62,17 @@ export interface ConsumerOptions {
    * @defaultValue 300000
    */
   handlerTimeoutMs?: number;
+  /**
+   * Lets handlers of messages that are in hand at the same time share a transaction, each with its inbox row, so that there
+   * is one COMMIT for all. When one of them fails, all are rolled back and each is tried again at once, alone: what a handler
+   * does outside of the database is then done twice, which is why this is off unless asked for. All of a batch together
+   * must be done within `handlerTimeoutMs`, or it is rolled back likewise.
+   *
+   * As many messages must be in hand at the same time: see `maxConcurrency` of a `KafkaEventServer`, and `prefetchCount` of
+   * RabbitMQ. A handler that waits for another message of the same batch waits until the time is over.
+   * @defaultValue false
+   */
+  batch?: ConsumerBatchOptions | false;
   /**
    * Where messages go that were given up: the table `cqrs_inbox_dead_letter`, or a destination, which must then have
    * acknowledged it before the message itself is. One that the destination refuses for good, or three times, goes to
@@ -75,7 +108,9 @@ export interface ConsumerOptions {
 }
 
 /** {@link ConsumerOptions} with all defaults. */
-export type ResolvedConsumerOptions = Readonly<Required<ConsumerOptions>>;
+export type ResolvedConsumerOptions = Readonly<
+  Required<Omit<ConsumerOptions, 'batch'>> & { batch: ResolvedBatchOptions | false }
+>;
 
 /** The one place of the defaults. */
 export const CONSUMER_DEFAULTS: ResolvedConsumerOptions = {
@@ -83,6 +118,7 @@ export const CONSUMER_DEFAULTS: ResolvedConsumerOptions = {
   minBackoffMs: 1_000,
   maxBackoffMs: 30_000,
   handlerTimeoutMs: 300_000,
+  batch: false,
   deadLetters: 'table',
   newerVersion: 'reject',
   serializers: [],

@@ -2,8 +2,17 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
 import type { MessageContext } from '../messages/message-context.js';
 import { UnitOfWork } from '../unit-of-work/unit-of-work.js';
+import { InboxBatches } from './batches/inbox-batches.js';
 import { HandlerLimit } from './handler-limit.js';
 import { DuplicateMessageError, InboxStore } from './inbox-store.js';
+
+/** `together`: in one transaction with handlers of other messages. `alone`: in one of its own, when one is free. */
+export type TransactionSharing = 'together' | 'alone';
+
+type Handle = (limit: HandlerLimit) => Promise<unknown>;
+
+/** In place of a result. */
+const DUPLICATE = Symbol('cqrs-outbox:duplicate');
 
 /**
  * The transactional step of an event handler: the inbox row first and then the handler, in one transaction. The row's
@@ -15,38 +24,79 @@ export class InboxStep {
   /** Contexts of messages of which a handler was skipped, or has committed. */
   readonly #skipped = new WeakSet<MessageContext>();
   readonly #handled = new WeakSet<MessageContext>();
+  readonly #sharing = new WeakMap<MessageContext, TransactionSharing>();
 
   constructor(
     private readonly unitOfWork: UnitOfWork,
     private readonly inbox: InboxStore,
+    private readonly batches: InboxBatches,
     @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
   ) {}
 
-  /** @throws {@link CqrsOutboxError} with code `HANDLER_TIMEOUT` after `consumer.handlerTimeoutMs` */
+  /** Says how the handlers of a message get their transactions; without it, each gets its own at once. */
+  setSharing(context: MessageContext, sharing: TransactionSharing): void {
+    this.#sharing.set(context, sharing);
+  }
+
+  /**
+   * @throws {@link CqrsOutboxError} with code `HANDLER_TIMEOUT` after `consumer.handlerTimeoutMs`
+   * @throws {@link BatchRolledBackError} when it is to be run again alone
+   */
   async run(context: MessageContext, handler: string, proceed: () => Promise<unknown>): Promise<unknown> {
     const { messageId } = context;
-    const limit = new HandlerLimit(
-      `${handler}, for message ${messageId},`,
-      this.options.consumer.handlerTimeoutMs,
-    );
-    const transact = (): Promise<unknown> =>
-      this.unitOfWork.runInTransaction(
-        async () => {
-          limit.signal.throwIfAborted();
-          await this.inbox.record(messageId, handler, limit.signal);
-          return limit.run(proceed);
-        },
-        { signal: limit.signal, onCommitted: () => limit.stop() },
-      );
-    try {
-      const result = await limit.watch(transact);
+    const handle = async (limit: HandlerLimit): Promise<unknown> => {
+      limit.signal.throwIfAborted();
+      return (await this.isNew(messageId, handler, limit.signal)) ? limit.run(proceed) : DUPLICATE;
+    };
+    const result = await this.transact(context, handler, handle);
+    if (result !== DUPLICATE) {
       this.#handled.add(context);
       return result;
+    }
+    this.#skipped.add(context);
+    this.#logger.debug(
+      `${handler} has handled message ${messageId} already. Skipped (${context.coordinates}).`,
+    );
+    return undefined;
+  }
+
+  private transact(context: MessageContext, handler: string, handle: Handle): Promise<unknown> {
+    // One that is sent in the middle of another would wait for the batch that it is in.
+    const sharing = this.unitOfWork.current() ? undefined : this.#sharing.get(context);
+    switch (sharing) {
+      case 'together':
+        return this.batches.together(handle);
+      case 'alone':
+        return this.batches.alone((onCommitted) => this.transactAlone(context, handler, handle, onCommitted));
+      case undefined:
+        return this.transactAlone(context, handler, handle);
+    }
+  }
+
+  private transactAlone(
+    { messageId }: MessageContext,
+    handler: string,
+    handle: Handle,
+    onCommitted?: () => void,
+  ): Promise<unknown> {
+    const { handlerTimeoutMs } = this.options.consumer;
+    const limit = new HandlerLimit(`${handler}, for message ${messageId},`, handlerTimeoutMs);
+    const stop = (): void => {
+      limit.stop();
+      onCommitted?.();
+    };
+    const options = { signal: limit.signal, onCommitted: stop };
+    return limit.watch(() => this.unitOfWork.runInTransaction(() => handle(limit), options));
+  }
+
+  /** A duplicate is no reason to roll back what others have done in the same transaction. */
+  private async isNew(messageId: string, handler: string, signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.inbox.record(messageId, handler, signal);
+      return true;
     } catch (error) {
-      if (!(error instanceof DuplicateMessageError) || error.messageId !== messageId) throw error;
-      this.#skipped.add(context);
-      this.#logger.debug(`${error.message} Skipped (${context.coordinates}).`);
-      return undefined;
+      if (error instanceof DuplicateMessageError) return false;
+      throw error;
     }
   }
 

@@ -17,7 +17,7 @@ export abstract class InboxStore {
    * is still open, this waits for its end.
    *
    * @param signal when it is aborted, the wait is to end, by an error
-   * @throws {@link DuplicateMessageError} when the pair is there already; the transaction must then be rolled back
+   * @throws {@link DuplicateMessageError} when the pair is there already; the transaction can go on
    */
   abstract record(messageId: string, handler: string, signal?: AbortSignal): Promise<void>;
 

@@ -5,12 +5,14 @@ import { WIRE_HEADERS } from '../messages/message.js';
 import { backoffMs } from '../relay/failures/backoff.js';
 import { isNonRetryable } from '../relay/failures/non-retryable.error.js';
 import { monotonicClock } from '../relay/relay-clock.js';
+import { isOfRolledBackBatch } from './batches/batch-rolled-back.error.js';
 import { AttemptMemory } from './attempt-memory.js';
 import { ConsumerTelemetry } from './consumer-telemetry.js';
 import { DatabaseProbe } from './database-probe.js';
 import { DeadLetterRoute } from './dead-letter-route.js';
 import type { Hold } from './hold.js';
 import { IgnoredMessages } from './ignored-messages.js';
+import type { TransactionSharing } from './inbox-step.js';
 import { InboxStore } from './inbox-store.js';
 import { isRejection, MessageDispatcher } from './message-dispatcher.js';
 import type { MessagePart } from './rejected-message.js';
@@ -34,6 +36,7 @@ interface Progress {
  *   received --> try --all handlers committed, duplicate, unknown name--> done
  *                 | \--can't be read--------------------------------> dead letter --> done
  *                 failed
+ *                 | \--its batch was rolled back: at once, alone ----> try
  *                 | \--database away: wait, ask it again, not counted --> try
  *                 | \--this application is wrongly configured: wait, not counted --> try
  *                 | \--NonRetryableError, or maxAttempts ------------> dead letter --> done
@@ -76,7 +79,7 @@ export class MessageAttempts {
   private async tryOnce(message: ReceivedMessage, hold: Hold, progress: Progress): Promise<boolean> {
     progress.tries++;
     try {
-      const dispatched = await this.dispatcher.dispatch(message);
+      const dispatched = await this.dispatcher.dispatch(message, this.sharingOf(progress));
       if (typeof dispatched === 'object') this.#ignoredMessages.warnOf(message, dispatched.ignored);
       const outcome = typeof dispatched === 'object' ? 'unknown' : dispatched;
       // What an earlier try of ours has committed, though its answer was lost, is no duplicate.
@@ -88,12 +91,19 @@ export class MessageAttempts {
     }
   }
 
+  /** The first try is made together with other messages. */
+  private sharingOf({ attempts, tries }: Progress): TransactionSharing | undefined {
+    if (!this.options.consumer.batch) return undefined;
+    return attempts === 0 && tries === 1 ? 'together' : 'alone';
+  }
+
   private async onFailure(
     message: ReceivedMessage,
     hold: Hold,
     progress: Progress,
     error: unknown,
   ): Promise<boolean> {
+    if (isOfRolledBackBatch(error)) return false;
     if (isRejection(error)) return this.giveUp(message, hold, progress.attempts, error);
     if (isOurFault(error) && hold.terms.canWait) {
       const delayMs = backoffMs(++progress.outages, this.options.consumer, Math.random);

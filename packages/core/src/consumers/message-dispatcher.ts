@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { CqrsOutboxError } from '../cqrs-outbox.error.js';
 import { EventMediator } from '../mediators/event-mediator.js';
 import { Tracing } from '../tracing/tracing.js';
-import { InboxStep } from './inbox-step.js';
+import { InboxStep, type TransactionSharing } from './inbox-step.js';
 import { MessageDecoder, type IgnoredMessage } from './message-decoder.js';
 import { MAX_HEADER_BYTES, type ReceivedMessage } from './received-message.js';
 
@@ -19,14 +19,21 @@ export class MessageDispatcher {
   /**
    * Decodes it anew each time: what a handler has changed in its event is not there at the next try.
    *
+   * @param sharing left out, each handler has a transaction at once
    * @throws {@link CqrsOutboxError} with code `MESSAGE_REJECTED` for what can't be handled as it is
    * @throws what the handlers, or the database, have thrown: the message is not done then
    */
-  dispatch(message: ReceivedMessage): Promise<'handled' | 'duplicate' | IgnoredMessage> {
-    return this.tracing.processing(message, () => this.handle(message));
+  dispatch(
+    message: ReceivedMessage,
+    sharing?: TransactionSharing,
+  ): Promise<'handled' | 'duplicate' | IgnoredMessage> {
+    return this.tracing.processing(message, () => this.handle(message, sharing));
   }
 
-  private async handle(message: ReceivedMessage): Promise<'handled' | 'duplicate' | IgnoredMessage> {
+  private async handle(
+    message: ReceivedMessage,
+    sharing: TransactionSharing | undefined,
+  ): Promise<'handled' | 'duplicate' | IgnoredMessage> {
     if (message.headerBytes > MAX_HEADER_BYTES) {
       const why = `its headers have ${message.headerBytes} bytes, more than ${MAX_HEADER_BYTES}`;
       throw new CqrsOutboxError('MESSAGE_REJECTED', why);
@@ -34,6 +41,7 @@ export class MessageDispatcher {
     const decoded = this.decoder.decode(message);
     if ('ignored' in decoded) return decoded;
     const { event, eventClass, context } = decoded;
+    if (sharing) this.inbox.setSharing(context, sharing);
     if (event === null) await this.mediator.sendTombstone(eventClass, context);
     else await this.mediator.send(event, context);
     return this.inbox.isDuplicate(context) ? 'duplicate' : 'handled';

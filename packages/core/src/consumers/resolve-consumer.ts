@@ -6,7 +6,13 @@ import { isNewerVersionPolicy } from '../messages/versions.js';
 import { integerFault, isRecord, sectionFaults, unknownKeys, withoutUndefined } from '../option-faults.js';
 import { InMemoryTransport } from '../transports/in-memory.transport.js';
 import { MAX_TIMER_MS } from '../relay/relay-clock.js';
-import { CONSUMER_DEFAULTS, type ResolvedConsumerOptions } from './consumer.options.js';
+import {
+  BATCH_DEFAULTS,
+  CONSUMER_DEFAULTS,
+  type ConsumerOptions,
+  type ResolvedBatchOptions,
+  type ResolvedConsumerOptions,
+} from './consumer.options.js';
 
 const MAX_HANDLER_TIMEOUT_MS = 24 * 60 * 60 * 1_000;
 /** Kafka's own limit. */
@@ -30,6 +36,7 @@ export function resolveConsumer(
     ...serializersFaults(serializer, consumer.serializers),
     ...decompressorsFaults(consumer.decompressors, compression?.compressor),
   );
+  const batch = resolveBatch(given?.batch, faults);
   if (consumer.minBackoffMs > consumer.maxBackoffMs)
     faults.push('consumer.minBackoffMs is greater than consumer.maxBackoffMs');
   if (!isNewerVersionPolicy(consumer.newerVersion))
@@ -40,9 +47,21 @@ export function resolveConsumer(
     : [];
   return {
     ...consumer,
+    batch,
     serializers,
     decompressors: decompressors.filter((item) => item instanceof Compressor),
   };
+}
+
+function resolveBatch(given: ConsumerOptions['batch'], faults: string[]): ResolvedBatchOptions | false {
+  if (given === undefined || given === false) return CONSUMER_DEFAULTS.batch;
+  const batch = { ...BATCH_DEFAULTS, ...withoutUndefined(given) };
+  faults.push(
+    ...sectionFaults('consumer.batch', given, Object.keys(BATCH_DEFAULTS)),
+    ...integerFault('consumer.batch.maxMessages', batch.maxMessages, 2, 1_000),
+    ...integerFault('consumer.batch.maxTransactions', batch.maxTransactions, 1, 100),
+  );
+  return batch;
 }
 
 function serializersFaults(serializer: unknown, others: unknown): string[] {

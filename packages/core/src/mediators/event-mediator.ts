@@ -16,13 +16,15 @@ import { RecordedEvent } from '../unit-of-work/recorded-event.js';
 import { UnitOfWork } from '../unit-of-work/unit-of-work.js';
 import { HandlerPipeline, type InnermostStep, type Invocation } from './handler-pipeline.js';
 
-type HandlerMethod = 'handle' | 'handleTombstone';
+const HANDLER_METHODS = ['handle', 'handleTombstone'] as const;
+type HandlerMethod = (typeof HANDLER_METHODS)[number];
 
 /** Hands an event to its handlers. */
 @Injectable()
 export class EventMediator {
   readonly #logger = new Logger(EventMediator.name);
   readonly #invocations = new Map<EventHandlerReference, Map<HandlerMethod, Invocation>>();
+  readonly #bare = new Map<EventHandlerReference, boolean>();
   /** What a handler threw, by the context of its message, of which handlers run one after another. */
   readonly #failures = new WeakMap<MessageContext, { error: unknown }>();
 
@@ -121,13 +123,27 @@ export class EventMediator {
       try {
         const work = () => this.invoke(handler, event, context, this.inboxStepOf(handler));
         await this.scope.run({ correlationId, causationId }, () =>
-          this.tracing.handler(handler.name, () => this.unitOfWork.runInContext(work)),
+          this.tracing.handler(handler.name, () => this.inContext(handler, work)),
         );
       } catch (error) {
         failures.push({ handler: handler.name, error });
       }
     }
     if (failures.length > 0) throw new EventHandlingError(context.name, failures);
+  }
+
+  /** Enhancers need a persistence context; a handler alone has that of its transaction, where none is open around it. */
+  private inContext(handler: EventHandlerReference, work: () => Promise<void>): Promise<void> {
+    return this.isBare(handler) && !this.unitOfWork.hasContext ? work() : this.unitOfWork.runInContext(work);
+  }
+
+  private isBare(handler: EventHandlerReference): boolean {
+    let isBare = this.#bare.get(handler);
+    if (isBare === undefined) {
+      isBare = this.pipeline.isBare(handler, HANDLER_METHODS);
+      this.#bare.set(handler, isBare);
+    }
+    return isBare;
   }
 
   private inboxStepOf({ name }: EventHandlerReference): InnermostStep {

@@ -38,11 +38,22 @@ export class HandlerPipeline {
     private readonly enhancers: Enhancers,
   ) {}
 
+  /** Whether no enhancer runs around these methods, and no instance is made for the call: there is the handler alone. */
+  isBare(handler: HandlerReference, methods: readonly string[]): boolean {
+    const single = singleInstanceOf(handler) as Partial<Record<string, object>> | undefined;
+    if (!single) return false;
+    const targets = [
+      handler.handlerClass,
+      single.constructor as object,
+      ...methods.map((name) => single[name]),
+    ];
+    return !this.areEnhanced(targets.filter((target) => target !== undefined));
+  }
+
   /** @param step left out: nothing is done around the method. @returns what never throws, but rejects */
   prepare(handler: HandlerReference, method: string, step?: InnermostStep): Invocation {
-    const { instance, wrapper } = handler;
-    const single =
-      instance ?? (wrapper?.isDependencyTreeStatic() && !wrapper.isTransient ? wrapper.instance : undefined);
+    const { wrapper } = handler;
+    const single = singleInstanceOf(handler);
     if (single) return this.enhance(handler, single, method, step);
 
     return async (...args) => {
@@ -63,7 +74,7 @@ export class HandlerPipeline {
   ): Invocation {
     const method = (instance as Record<string, Invocation>)[methodName] as Invocation;
     const targets = [handlerClass, instance.constructor, method];
-    if (!this.enhancers.haveGlobal && !targets.some(declaresEnhancers)) return direct(instance, method, step);
+    if (!this.areEnhanced(targets)) return direct(instance, method, step);
     const hasFilters = this.enhancers.haveGlobalFilters || targets.some(declaresFilters);
     return this.creator.create(
       instance,
@@ -78,10 +89,21 @@ export class HandlerPipeline {
     ) as Invocation;
   }
 
+  private areEnhanced(targets: readonly object[]): boolean {
+    return this.enhancers.haveGlobal || targets.some(declaresEnhancers);
+  }
+
   /** Made at the first call, when the application has all its global enhancers. */
   private get creator(): ExternalContextCreator {
     return (this.#creator ??= this.enhancers.createContextCreator());
   }
+}
+
+/** The instance that serves all calls, if there is one. */
+function singleInstanceOf({ instance, wrapper }: HandlerReference): object | undefined {
+  return (
+    instance ?? (wrapper?.isDependencyTreeStatic() && !wrapper.isTransient ? wrapper.instance : undefined)
+  );
 }
 
 function declaresFilters(target: object): boolean {

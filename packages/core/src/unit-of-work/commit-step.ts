@@ -26,11 +26,16 @@ export class CommitStep implements TransactionHooks {
     private readonly scope: ExecutionScope,
   ) {}
 
-  async beforeCommit(transaction: CommittingTransaction): Promise<void> {
-    const { pending } = transaction;
+  async completePart(transaction: CommittingTransaction): Promise<void> {
     this.collect(transaction);
     await this.handleDomainEvents(transaction);
-    if (pending.failure) throw new UnitOfWorkRolledBackError(pending.failure.cause);
+    const { failure } = transaction.pending;
+    if (failure) throw new UnitOfWorkRolledBackError(failure.cause);
+  }
+
+  async beforeCommit(transaction: CommittingTransaction): Promise<void> {
+    await this.completePart(transaction);
+    const { pending } = transaction;
     const entries = pending.takeEntries();
     if (entries.length === 0) return;
     const strictKeys = entries.filter(({ strictOrder }) => strictOrder).map(({ key }) => key);
@@ -42,8 +47,11 @@ export class CommitStep implements TransactionHooks {
   /** The relay is woken first: it need not wait for handlers. */
   async afterCommit(transaction: CommittedTransaction): Promise<void> {
     this.wakeUp.signal(transaction.inserted);
-    for (const recorded of transaction.pending.takeDeferred())
-      await this.mediator.handleAfterCommit(recorded, (work) => transaction.runOutside(work));
+    for (const { recorded, inContext } of transaction.pending.takeDeferred()) {
+      await inContext(() =>
+        this.mediator.handleAfterCommit(recorded, (work) => transaction.runOutside(work)),
+      );
+    }
   }
 
   collect(transaction: CommittingTransaction): void {

@@ -1,5 +1,12 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { OutboxEntry } from '../outbox/outbox-entry.js';
 import { RecordedEvent } from './recorded-event.js';
+
+/** A domain event that waits for the commit, and the asynchronous context of the work that has recorded it. */
+export interface DeferredEvent {
+  readonly recorded: RecordedEvent;
+  readonly inContext: <T>(work: () => Promise<T>) => Promise<T>;
+}
 
 /**
  * What was appended in one transaction or savepoint and waits for the commit, in the order of appending. A savepoint's
@@ -11,7 +18,7 @@ export class PendingEvents {
   #events: RecordedEvent[] = [];
   /** How many of the events were taken. */
   #taken = 0;
-  #deferred: RecordedEvent[] = [];
+  #deferred: DeferredEvent[] = [];
   #isClosed = false;
   #failure: { cause: unknown } | undefined;
 
@@ -54,13 +61,18 @@ export class PendingEvents {
     return event;
   }
 
-  /** Keeps a domain event for those of its handlers that run after the commit. */
-  defer(event: RecordedEvent): void {
-    this.#deferred.push(event);
+  /** Keeps a domain event for those of its handlers that run after the commit, in the asynchronous context of now. */
+  defer(recorded: RecordedEvent): void {
+    this.#deferred.push({ recorded, inContext: AsyncLocalStorage.snapshot() });
+  }
+
+  /** Whether there is something to do after the commit. */
+  get hasDeferred(): boolean {
+    return this.#deferred.length > 0;
   }
 
   /** Takes what was deferred, oldest first, after the commit. */
-  takeDeferred(): RecordedEvent[] {
+  takeDeferred(): DeferredEvent[] {
     return this.#deferred.splice(0);
   }
 

@@ -39,6 +39,11 @@ export interface CommittedTransaction {
 export interface TransactionHooks {
   /** At each flush, and before a savepoint: moves what aggregates have recorded into the pending events. */
   collect(transaction: CommittingTransaction): void;
+  /**
+   * At the end of a part of {@link UnitOfWork.runInParts}, in its asynchronous context: handles the domain events that it has
+   * recorded. What it throws rolls the transaction back.
+   */
+  completePart(transaction: CommittingTransaction): Promise<void>;
   /** As the last thing before COMMIT; what it throws rolls the transaction back. */
   beforeCommit(transaction: CommittingTransaction): Promise<void>;
   /**
@@ -59,6 +64,9 @@ export interface TransactionOptions {
   readonly onCommitted?: () => void;
 }
 
+/** Runs one part of a transaction that has several, one after another: see {@link UnitOfWork.runInParts}. */
+export type RunPart = <T>(part: () => Promise<T>) => Promise<T>;
+
 /**
  * Port: the transactions of the store. A store calls the hooks for every outermost transaction of its database,
  * whoever opened it, so that an append works in a command as in the user's own transaction.
@@ -66,6 +74,9 @@ export interface TransactionOptions {
 export abstract class UnitOfWork {
   /** Called once, when the module is constructed. */
   abstract setHooks(hooks: TransactionHooks): void;
+
+  /** Whether there is a persistence context already here, or a transaction, be it one that is over. */
+  abstract get hasContext(): boolean;
 
   /**
    * Runs `work` in a fresh persistence context. Inside a transaction the context is fresh too, but reads through the
@@ -79,6 +90,14 @@ export abstract class UnitOfWork {
    * this transaction nor the next one of its connection.
    */
   abstract runInTransaction<T>(work: () => Promise<T>, options?: TransactionOptions): Promise<T>;
+
+  /**
+   * Runs `work` in a transaction as {@link runInTransaction} does, to be called outside of any. `work` does all that it does
+   * by the function that it gets, which can be called in any asynchronous context, and runs each part in a fresh persistence
+   * context of this transaction. When a part resolves, its changes are written and its domain events handled; when one
+   * rejects, `work` must too. What a part has left running reaches the database no more.
+   */
+  abstract runInParts<T>(work: (runPart: RunPart) => Promise<T>, options?: TransactionOptions): Promise<T>;
 
   /**
    * The pending events of the innermost open transaction or savepoint. Undefined when none is open, before `setHooks`,

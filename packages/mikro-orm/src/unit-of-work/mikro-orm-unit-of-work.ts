@@ -1,5 +1,7 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import {
   type PendingEvents,
+  type RunPart,
   UnitOfWork,
   type TransactionHooks,
   type TransactionOptions,
@@ -16,11 +18,21 @@ import { endWith, ENDED_TRANSACTION, EndedTransactionError } from './ended-trans
 import { isSavepoint, OutboxSubscriber } from './outbox.subscriber.js';
 import { TransactionGuard } from './transaction-guard.js';
 import { TransactionLedger } from './transaction-ledger.js';
+import { TransactionPart } from './transaction-part.js';
+
+/** A transaction that this unit of work has opened. */
+interface OwnTransaction {
+  readonly em: EntityManager;
+  readonly transaction: object;
+  readonly guard: TransactionGuard;
+}
 
 /** MikroORM's transactions as units of work: those of commands and of `em.transactional` alike. */
 export class MikroOrmUnitOfWork extends UnitOfWork {
   readonly #ledger = new TransactionLedger();
-  #isListening = false;
+  readonly #parts = new AsyncLocalStorage<TransactionPart>();
+  /** There once the unit of work has its hooks. */
+  #subscriber: OutboxSubscriber | undefined;
 
   constructor(
     private readonly orm: MikroORM,
@@ -30,11 +42,16 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
   }
 
   setHooks(hooks: TransactionHooks): void {
-    this.#isListening = true;
     const subscriber = new OutboxSubscriber(hooks, this.#ledger, this.connection);
+    this.#subscriber = subscriber;
     this.orm.em.getEventManager().registerSubscriber(subscriber);
     // For `em.fork({ freshEventManager: true })`, which takes the configured ones.
     this.orm.config.get<'subscribers', EventSubscriber[]>('subscribers').push(subscriber);
+  }
+
+  get hasContext(): boolean {
+    const { em } = this.orm;
+    return em.getContext(false) !== em || em.isInTransaction() || em.config.get('allowGlobalContext');
   }
 
   runInContext<T>(work: () => Promise<T>): Promise<T> {
@@ -50,40 +67,93 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
     return TransactionContext.create(em.fork({ clear: true, keepTransactionContext }), work);
   }
 
-  /**
-   * MySQL and PostgreSQL cancel the statement in flight when the signal says so, or the rollback would wait for its end;
-   * SQLite can't.
-   */
   async runInTransaction<T>(work: () => Promise<T>, options: TransactionOptions = {}): Promise<T> {
-    const { signal } = options;
-    const isCancellable = signal !== undefined && this.connection.dialect !== 'sqlite';
-    const cancelling = isCancellable ? ({ inflightQueryAbortStrategy: 'cancel query' } as const) : {};
-    let guard: TransactionGuard | undefined;
-    try {
-      return await this.orm.em.transactional(
-        async (em) => {
-          const transaction = em.getTransactionContext<object>();
-          if (transaction && !isSavepoint(transaction)) {
-            guard = await TransactionGuard.watch(
-              this.connection.asTransaction(transaction),
-              this.connection.dialect,
-            );
-            this.#ledger.setOwn(transaction, options);
-          }
-          return endWith(em, work);
-        },
-        { clear: true, signal, ...cancelling },
-      );
-    } catch (error) {
-      throw guard ? guard.explain(error) : error;
-    }
+    return this.transact(work, options);
+  }
+
+  async runInParts<T>(work: (runPart: RunPart) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+    return this.transact((own) => {
+      if (!own) throw new TypeError('UnitOfWork.runInParts must be called outside of a transaction.');
+      return work((part) => this.runPart(own, part, options.signal));
+    }, options);
   }
 
   current(): PendingEvents | undefined {
     const transaction = this.orm.em.getTransactionContext<object>();
-    if (!transaction || transaction === ENDED_TRANSACTION || !this.#isListening) return undefined;
+    if (!transaction || transaction === ENDED_TRANSACTION || !this.#subscriber) return undefined;
     const pending = this.#ledger.pendingOf(transaction);
     return pending.isClosed ? undefined : pending;
+  }
+
+  /**
+   * MySQL and PostgreSQL cancel the statement in flight when the signal says so, or the rollback would wait for its end;
+   * SQLite can't.
+   *
+   * @param work gets nothing in a savepoint
+   */
+  private async transact<T>(
+    work: (own: OwnTransaction | undefined) => Promise<T>,
+    options: TransactionOptions,
+  ): Promise<T> {
+    const { signal } = options;
+    const isCancellable = signal !== undefined && this.connection.dialect !== 'sqlite';
+    const cancelling = isCancellable ? ({ inflightQueryAbortStrategy: 'cancel query' } as const) : {};
+    const { hasContext } = this;
+    let own: OwnTransaction | undefined;
+    try {
+      return await this.orm.em.transactional(
+        async (em) => {
+          own = await this.own(em, options);
+          // MikroORM gives the entities to the context around it, if there is one.
+          if (own && !hasContext) this.#ledger.addContext(own.transaction, em);
+          return endWith(em, () => work(own));
+        },
+        { clear: true, signal, ...cancelling },
+      );
+    } catch (error) {
+      throw own ? own.guard.explain(error) : error;
+    }
+  }
+
+  private async own(em: EntityManager, options: TransactionOptions): Promise<OwnTransaction | undefined> {
+    const transaction = em.getTransactionContext<object>();
+    if (!transaction || isSavepoint(transaction)) return undefined;
+    this.#ledger.setOwn(transaction, options);
+    const { connection } = this;
+    const guard = await TransactionGuard.watch(
+      connection.asTransaction(transaction),
+      connection.dialect,
+      this.#parts,
+    );
+    return { em, transaction, guard };
+  }
+
+  private async runPart<T>(
+    { em: around, transaction, guard }: OwnTransaction,
+    work: () => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    const em = around.fork({
+      keepTransactionContext: true,
+      cloneEventManager: true,
+      disableContextResolution: true,
+    });
+    if (em.getTransactionContext<object>() !== transaction) throw new EndedTransactionError();
+    this.#ledger.addContext(transaction, em);
+    const part = new TransactionPart(guard);
+    const run = async (): Promise<T> => {
+      const result = await work();
+      await em.flush();
+      await this.#subscriber?.completePart(em, transaction, signal);
+      await guard.endPart(part);
+      return result;
+    };
+    try {
+      return await this.#parts.run(part, () => TransactionContext.create(em, run));
+    } finally {
+      part.isOver = true;
+      em.setTransactionContext(ENDED_TRANSACTION);
+    }
   }
 
   /** Ours, and those of other databases that the request's context already has: a new context replaces the whole old one. */

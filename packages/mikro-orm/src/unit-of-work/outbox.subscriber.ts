@@ -12,8 +12,9 @@ import type {
   TransactionEventArgs as MikroOrmTransactionEventArgs,
 } from '@mikro-orm/core';
 import type { OutboxConnection } from '../store/outbox-connection.js';
-import { endWith, untilAborted } from './ended-transaction.js';
+import { EndedTransactionError, endWith, untilAborted } from './ended-transaction.js';
 import { EntryInserter } from './entry-inserter.js';
+import { handOver } from './hand-over.js';
 import { KnownAggregates } from './known-aggregates.js';
 import { lockKeys } from './lock-keys.js';
 import type { TransactionLedger } from './transaction-ledger.js';
@@ -71,7 +72,7 @@ export class OutboxSubscriber implements EventSubscriber {
     this.#opening.delete(em);
     // What was recorded before the savepoint survives its rollback.
     this.hooks.collect(this.committing(em, parent));
-    this.ledger.openSavepoint(transaction, parent);
+    this.ledger.openSavepoint(transaction, parent, em);
   }
 
   async beforeTransactionCommit({ em, transaction }: TransactionEventArgs): Promise<void> {
@@ -79,22 +80,36 @@ export class OutboxSubscriber implements EventSubscriber {
     const committing = this.committing(em, transaction);
     const own = this.ledger.ownOptionsOf(transaction);
     // Who has opened the transaction by hand rolls it back by the same entity manager.
-    if (!own) return this.hooks.beforeCommit(committing);
+    if (!own) await this.hooks.beforeCommit(committing);
     // Handlers of domain events may hang too.
-    await endWith(em, () => untilAborted(own.signal, () => this.hooks.beforeCommit(committing)));
+    else await endWith(em, () => untilAborted(own.signal, () => this.hooks.beforeCommit(committing)));
+    this.ledger.endSavepoints(transaction);
+  }
+
+  /** At the end of one of several pieces of work that share a transaction. */
+  async completePart(em: EntityManager, transaction: object, signal: AbortSignal | undefined): Promise<void> {
+    await untilAborted(signal, () => this.hooks.completePart(this.committing(em, transaction)));
   }
 
   async afterTransactionCommit({ em, transaction }: TransactionEventArgs): Promise<void> {
     if (!transaction || isSavepoint(transaction)) return;
     this.#aggregates.forgetDeleted(em);
     this.ledger.ownOptionsOf(transaction)?.onCommitted?.();
+    const pending = this.ledger.pendingOf(transaction);
+    if (pending.hasDeferred) this.ledger.contextsOf(transaction).forEach(handOver);
     await this.hooks.afterCommit({
-      pending: this.ledger.pendingOf(transaction),
+      pending,
       inserted: this.ledger.insertedIn(transaction),
       // Of this very entity manager, which need not be the one of the context: the filters and the schema are its own.
       runOutside: (work) =>
         TransactionContext.create(em.fork({ clear: true, disableContextResolution: true }), work),
     });
+  }
+
+  beforeTransactionRollback({ transaction }: TransactionEventArgs): void {
+    if (!transaction) return;
+    if (isSavepoint(transaction) && this.ledger.hasEnded(transaction)) throw new EndedTransactionError();
+    if (!isSavepoint(transaction)) this.ledger.endSavepoints(transaction);
   }
 
   afterTransactionRollback({ em, transaction }: TransactionEventArgs): void {

@@ -1,13 +1,17 @@
-import { UnitOfWorkRolledBackError } from '@cqrs-outbox/core';
+import type { AsyncLocalStorage } from 'node:async_hooks';
+import { CqrsOutboxError, UnitOfWorkRolledBackError } from '@cqrs-outbox/core';
 import { CompiledQuery, type DatabaseConnection, type QueryExecutor, type QueryResult } from 'kysely';
 import type { SqlDialect } from '../schema/sql-dialect.js';
 import type { OutboxTransaction } from '../schema/tables.js';
 import { EndedTransactionError } from './ended-transaction.js';
 import { isGoneAfter, isRefusalOfAborted } from './lost-transaction.js';
+import type { TransactionPart } from './transaction-part.js';
 
 /** What ends a transaction, as Kysely's dialects write it. */
 const END = /^(commit|rollback)$/i;
 const COMMIT = /^commit$/i;
+/** Savepoints of MikroORM, as Kysely's dialects write them: those of users have other names. */
+const SAVEPOINT = /^(savepoint|release savepoint|release|rollback to) [`"]?(trx\d+)[`"]?$/i;
 const BY_STATEMENT = 'a statement has failed that ended its transaction';
 
 /**
@@ -19,19 +23,30 @@ const BY_STATEMENT = 'a statement has failed that ended its transaction';
  *   MySQL, SQLite   would run what follows outside of any transaction: it is refused here
  *
  * COMMIT waits for what was sent before it and not waited for, which may fail too. From then on, as from ROLLBACK, nothing is
- * let through that the work has left running: it would have its effect outside of the transaction.
+ * let through that the work has left running: it would have its effect outside of the transaction. So it is with the end of a
+ * part, of those that share a transaction. A nested transaction that is left running is refused as a whole.
  */
 export class TransactionGuard {
   #failure: { cause: unknown } | undefined;
   #refusal: Error | undefined;
+  /** How many are open, by their names: those of the same depth have the same. */
+  readonly #openSavepoints = new Map<string, number>();
   readonly #executeQuery: DatabaseConnection['executeQuery'];
   readonly #streamQuery: DatabaseConnection['streamQuery'];
 
-  /** From now on until its COMMIT or ROLLBACK is sent. */
-  static async watch(transaction: OutboxTransaction, dialect: SqlDialect): Promise<TransactionGuard> {
+  /**
+   * From now on until its COMMIT or ROLLBACK is sent.
+   *
+   * @param parts tells which part of a transaction is at work
+   */
+  static async watch(
+    transaction: OutboxTransaction,
+    dialect: SqlDialect,
+    parts: AsyncLocalStorage<TransactionPart>,
+  ): Promise<TransactionGuard> {
     const executor = transaction.getExecutor();
     return executor.provideConnection(
-      async (connection) => new TransactionGuard(executor, connection, dialect),
+      async (connection) => new TransactionGuard(executor, connection, dialect, parts),
     );
   }
 
@@ -39,6 +54,7 @@ export class TransactionGuard {
     private readonly executor: QueryExecutor,
     private readonly connection: DatabaseConnection,
     private readonly dialect: SqlDialect,
+    private readonly parts: AsyncLocalStorage<TransactionPart>,
   ) {
     // Called on the connection; bound, they would be wrapped once more by each transaction.
     /* eslint-disable @typescript-eslint/unbound-method */
@@ -55,22 +71,44 @@ export class TransactionGuard {
     return new UnitOfWorkRolledBackError(this.#failure.cause, BY_STATEMENT);
   }
 
+  /**
+   * Ends a part, when what it has sent is done: whatever it sends from then on is refused.
+   *
+   * @throws what {@link explain} explains, when the database has ended the transaction, and for a nested transaction that is
+   *   still running: the whole must then be rolled back
+   */
+  async endPart(part: TransactionPart): Promise<void> {
+    await this.executor.provideConnection(async () => {
+      part.isOver = true;
+      await this.verify();
+    });
+  }
+
   private async execute<R>(...args: Parameters<DatabaseConnection['executeQuery']>): Promise<QueryResult<R>> {
     const [{ sql }] = args;
     if (END.test(sql)) return this.end(COMMIT.test(sql), () => this.send<R>(...args));
-    if (this.#refusal) throw this.#refusal;
+    this.refuseLate();
+    const [, verb, savepoint] = SAVEPOINT.exec(sql) ?? [];
+    const opens = verb?.toLowerCase() === 'savepoint';
+    // What ends one ends it, whatever becomes of it: the database may say that it is gone already.
+    if (savepoint) this.countSavepoint(savepoint, opens ? 1 : -1);
     try {
       return await this.send<R>(...args);
     } catch (error) {
+      if (savepoint && opens) this.countSavepoint(savepoint, -1);
       await this.note(error);
       throw error;
     }
   }
 
+  private countSavepoint(name: string, by: 1 | -1): void {
+    this.#openSavepoints.set(name, Math.max(0, (this.#openSavepoints.get(name) ?? 0) + by));
+  }
+
   private async *stream<R>(
     ...args: Parameters<DatabaseConnection['streamQuery']>
   ): AsyncGenerator<QueryResult<R>> {
-    if (this.#refusal) throw this.#refusal;
+    this.refuseLate();
     try {
       yield* this.#streamQuery.call<DatabaseConnection, typeof args, AsyncIterableIterator<QueryResult<R>>>(
         this.connection,
@@ -85,7 +123,7 @@ export class TransactionGuard {
   /** @throws before COMMIT is sent, when the database has ended the transaction */
   private async end<R>(isCommit: boolean, send: () => Promise<R>): Promise<R> {
     // Who has the connection is alone with it: nothing comes between the last look and COMMIT.
-    if (isCommit) await this.executor.provideConnection(() => this.verify());
+    if (isCommit) await this.executor.provideConnection(() => this.verifyAndRefuse());
     else this.refuseAll();
     try {
       return await send();
@@ -97,10 +135,22 @@ export class TransactionGuard {
     }
   }
 
+  private async verifyAndRefuse(): Promise<void> {
+    await this.verify();
+    this.refuseAll();
+  }
+
   private async verify(): Promise<void> {
     if (this.#refusal) throw this.#refusal;
     if (this.#failure && this.dialect === 'postgresql') await this.send(CompiledQuery.raw('select 1'));
-    this.refuseAll();
+    this.#failure = undefined;
+    if ([...this.#openSavepoints.values()].some((count) => count > 0)) throw nestedLeftRunning();
+  }
+
+  private refuseLate(): void {
+    if (this.#refusal) throw this.#refusal;
+    const part = this.parts.getStore();
+    if (part?.guard === this && part.isOver) throw new EndedTransactionError();
   }
 
   private refuseAll(): void {
@@ -124,4 +174,12 @@ export class TransactionGuard {
       ...args,
     );
   }
+}
+
+function nestedLeftRunning(): CqrsOutboxError {
+  return new CqrsOutboxError(
+    'UNIT_OF_WORK_ROLLED_BACK',
+    'The unit of work was rolled back, since a transaction inside of it was still running at its end, and a part of that would ' +
+      'be lost: await em.transactional().',
+  );
 }

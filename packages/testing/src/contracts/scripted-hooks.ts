@@ -34,6 +34,11 @@ export class ScriptedHooks implements TransactionHooks {
     }
   }
 
+  async completePart(transaction: CommittingTransaction): Promise<void> {
+    this.log.push('part');
+    this.collect(transaction);
+  }
+
   async beforeCommit(transaction: CommittingTransaction): Promise<void> {
     this.log.push('before commit');
     await this.onBeforeCommit(transaction);

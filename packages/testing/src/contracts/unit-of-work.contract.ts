@@ -6,6 +6,7 @@ import { aggregateTests } from './unit-of-work/aggregates.js';
 import { commitTests } from './unit-of-work/commits.js';
 import { concurrencyTests, keyLockTests, orderingTests } from './unit-of-work/concurrency.js';
 import { contextTests } from './unit-of-work/contexts.js';
+import { partTests } from './unit-of-work/parts.js';
 import { savepointTests } from './unit-of-work/savepoints.js';
 
 /** What every `UnitOfWork` promises. */
@@ -16,6 +17,7 @@ export function unitOfWorkContract(harness: StoreHarness, runner: TestFunctions)
     aggregateTests(test);
     contextTests(test);
     afterCommitTests(test);
+    partTests(test);
     if (harness.can.openTransactionsAtOnce) {
       concurrencyTests(test);
       keyLockTests(test);

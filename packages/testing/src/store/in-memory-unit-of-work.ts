@@ -4,6 +4,7 @@ import {
   UnitOfWork,
   type CommittingTransaction,
   type PendingEvents,
+  type RunPart,
   type TransactionHooks,
   type TransactionOptions,
 } from '@cqrs-outbox/core';
@@ -41,6 +42,10 @@ export class InMemoryUnitOfWork extends UnitOfWork {
     this.#hooks = hooks;
   }
 
+  get hasContext(): boolean {
+    return this.#storage.getStore() !== undefined;
+  }
+
   runInContext<T>(work: () => Promise<T>): Promise<T> {
     const { transaction } = this;
     // Outside of a transaction no aggregate can be registered: any context is as fresh as another.
@@ -52,6 +57,29 @@ export class InMemoryUnitOfWork extends UnitOfWork {
     return transaction
       ? this.runSavepoint(transaction, new Set(), work)
       : this.runOutermost(work, onCommitted);
+  }
+
+  async runInParts<T>(
+    work: (runPart: RunPart) => Promise<T>,
+    { onCommitted }: TransactionOptions = {},
+  ): Promise<T> {
+    return this.runOutermost(
+      ({ transaction }) => work((part) => this.runPart({ transaction, aggregates: new Set() }, part)),
+      onCommitted,
+    );
+  }
+
+  private runPart<T>(context: OpenContext, part: () => Promise<T>): Promise<T> {
+    return this.#storage.run(context, async () => {
+      try {
+        const result = await part();
+        await this.#hooks?.completePart(this.committing(context));
+        return result;
+      } catch (error) {
+        for (const aggregate of context.aggregates) AggregateRoot.takeRecorded(aggregate);
+        throw error;
+      }
+    });
   }
 
   /**
@@ -100,12 +128,15 @@ export class InMemoryUnitOfWork extends UnitOfWork {
     return transaction?.isOpen ? transaction : undefined;
   }
 
-  private async runOutermost<T>(work: () => Promise<T>, onCommitted?: () => void): Promise<T> {
+  private async runOutermost<T>(
+    work: (context: OpenContext) => Promise<T>,
+    onCommitted?: () => void,
+  ): Promise<T> {
     const context: OpenContext = { transaction: new InMemoryTransaction(), aggregates: new Set() };
     const { transaction } = context;
     return this.#storage.run(context, async () => {
       const result = await this.orRollBack(context, async () => {
-        const done = await work();
+        const done = await work(context);
         await this.#hooks?.beforeCommit(this.committing(context));
         return done;
       });

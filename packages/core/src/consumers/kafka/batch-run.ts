@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ConcurrencyLimit } from './concurrency-limit.js';
+import type { ConcurrencyLimit } from '../concurrency-limit.js';
 import { KeyLanes, type KeyedMessage } from './key-lanes.js';
 
 /** How often a batch in hand says that its consumer lives, in milliseconds; kafkajs sends fewer of them. */

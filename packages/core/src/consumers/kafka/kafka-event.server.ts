@@ -4,7 +4,7 @@ import { ServerKafka, type KafkaContext, type ReadPacket } from '@nestjs/microse
 import { messageOf } from '../../cqrs-outbox.error.js';
 import { withTimeLimit } from '../../transports/time-limit.js';
 import { BatchRun } from './batch-run.js';
-import { ConcurrencyLimit } from './concurrency-limit.js';
+import { ConcurrencyLimit } from '../concurrency-limit.js';
 import { eventTopics } from './event-topics.js';
 import { keepRunning } from './keep-running.js';
 import {

@@ -40,15 +40,18 @@ export class MikroOrmInboxStore extends InboxStore {
     // SQLite can't cancel a statement, and doesn't wait in one either.
     const isCancellable = signal !== undefined && this.connection.dialect !== 'sqlite';
     const cancelling = isCancellable ? ({ signal, inflightQueryAbortStrategy: 'cancel query' } as const) : {};
-    try {
-      const statement = (this.#recording ??= this.compileRecording(transaction));
-      await transaction.executeQuery(CompiledQuery.raw(statement, [messageId, handler]), cancelling);
-    } catch (error) {
-      const exception = this.connection.convert(error);
-      if (exception instanceof UniqueConstraintViolationException)
-        throw new DuplicateMessageError(messageId, handler);
-      throw exception;
-    }
+    const statement = (this.#recording ??= this.compileRecording(transaction));
+    const isNew = await transaction
+      .executeQuery(CompiledQuery.raw(statement, [messageId, handler]), cancelling)
+      .then(
+        ({ numAffectedRows }) => numAffectedRows !== 0n,
+        (error: unknown) => {
+          const exception = this.connection.convert(error);
+          if (exception instanceof UniqueConstraintViolationException) return false;
+          throw exception;
+        },
+      );
+    if (!isNew) throw new DuplicateMessageError(messageId, handler);
   }
 
   async setAside(message: RejectedMessage): Promise<void> {
@@ -139,9 +142,11 @@ export class MikroOrmInboxStore extends InboxStore {
   }
 
   private compileRecording(transaction: OutboxTransaction): string {
-    const { now } = this.connection;
+    const { now, dialect } = this.connection;
     const row = { message_id: '', handler: '', received_at: now };
-    return transaction.insertInto('cqrs_inbox').values(row).compile().sql;
+    const insert = transaction.insertInto('cqrs_inbox').values(row);
+    // The transaction goes on, in which PostgreSQL allows no statement to fail.
+    return (dialect === 'postgresql' ? insert.onConflict((on) => on.doNothing()) : insert).compile().sql;
   }
 
   private before(retentionMs: number) {

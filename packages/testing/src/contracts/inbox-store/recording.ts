@@ -28,6 +28,15 @@ export function recordTests(test: DeclareStoreTest): void {
     await record(fixture, 'message', 'handler');
   });
 
+  test('lets the transaction of a duplicate go on', async ({ fixture }) => {
+    await record(fixture, 'message', 'handler');
+    await fixture.unitOfWork.runInTransaction(async () => {
+      await assert.rejects(fixture.inbox.record('message', 'handler'), DuplicateMessageError);
+      await fixture.inbox.record('other message', 'handler');
+    });
+    await assert.rejects(record(fixture, 'other message', 'handler'), DuplicateMessageError);
+  });
+
   test('forgets a message whose transaction or savepoint is rolled back', async ({ fixture }) => {
     const fail = async (): Promise<never> => {
       await fixture.inbox.record('message', 'handler');

@@ -1,0 +1,132 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { Inject, Injectable } from '@nestjs/common';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from '../../cqrs-outbox.options.js';
+import { UnitOfWork, type RunPart } from '../../unit-of-work/unit-of-work.js';
+import { ConcurrencyLimit } from '../concurrency-limit.js';
+import type { ResolvedBatchOptions } from '../consumer.options.js';
+import { HandlerLimit } from '../handler-limit.js';
+import { BatchLanes } from './batch-lanes.js';
+import { BatchRolledBackError } from './batch-rolled-back.error.js';
+
+/** A batch that has lasted for so long takes no more messages, in milliseconds: the first ones wait for its commit. */
+const MAX_AGE_MS = 250;
+
+/** One handler of one message, that waits for a batch or is in one. */
+interface Job {
+  readonly handle: (limit: HandlerLimit) => Promise<unknown>;
+  /** Runs in the asynchronous context of its message: its correlation, its span, its request context. */
+  readonly inContext: <T>(work: () => Promise<T>) => Promise<T>;
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Lets handlers of messages that are in hand at the same time share a transaction:
+ *
+ *   waiting --> in a batch, one after another --> COMMIT --> all are done
+ *                          \-- one fails --> ROLLBACK --> each is told so, and is handled again alone
+ *
+ * Nobody waits for a batch to become full: one is begun for the first that comes, and takes those that are there when it gets
+ * to them. There are `maxTransactions` at most, those of handlers that run alone included.
+ */
+@Injectable()
+export class InboxBatches {
+  readonly #outside = AsyncLocalStorage.snapshot();
+  readonly #waiting: Job[] = [];
+  readonly #transactions: ConcurrencyLimit;
+  readonly #settings: ResolvedBatchOptions;
+  readonly #lanes: BatchLanes;
+  /** At least as much as the whole batch has lasted is left to the last of its handlers. */
+  readonly #maxAgeMs: number;
+
+  constructor(
+    private readonly unitOfWork: UnitOfWork,
+    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+  ) {
+    this.#settings = options.consumer.batch || { maxMessages: 1, maxTransactions: 1 };
+    this.#transactions = new ConcurrencyLimit(this.#settings.maxTransactions);
+    this.#maxAgeMs = Math.min(MAX_AGE_MS, options.consumer.handlerTimeoutMs / 2);
+    this.#lanes = new BatchLanes(this.#settings, this.#maxAgeMs, () => this.#waiting.length);
+  }
+
+  /**
+   * Runs `handle` as a part of a batch, and resolves when that has committed.
+   *
+   * @throws {@link BatchRolledBackError} when it was rolled back; what `handle` itself has thrown, when it was in it alone
+   */
+  together(handle: Job['handle']): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ handle, inContext: AsyncLocalStorage.snapshot(), resolve, reject });
+      this.#outside(() => this.#lanes.open((free, begun) => this.runBatch(free, begun)));
+    });
+  }
+
+  /**
+   * Runs work that has a transaction of its own, when it is its turn.
+   *
+   * @param work gets what it may call when that has committed: others need not wait for what comes after
+   */
+  async alone<T>(work: (onCommitted: () => void) => Promise<T>): Promise<T> {
+    await this.#transactions.acquire();
+    const release = once(() => this.#transactions.release());
+    try {
+      return await work(release);
+    } finally {
+      release();
+    }
+  }
+
+  /** It does not reject. @param free says that there is room for another @param begun says that it has its turn */
+  private async runBatch(free: () => void, begun: () => void): Promise<void> {
+    await this.#transactions.acquire();
+    begun();
+    const jobs: Job[] = [];
+    const limit = new HandlerLimit('A batch of messages', this.options.consumer.handlerTimeoutMs);
+    const end = once(() => {
+      this.#transactions.release();
+      free();
+    });
+    // Handlers after the commit may take their time.
+    const onCommitted = (): void => {
+      limit.stop();
+      end();
+    };
+    try {
+      const options = { signal: limit.signal, onCommitted };
+      const results = await limit.watch(() =>
+        this.unitOfWork.runInParts((runPart) => this.runParts(jobs, limit, runPart), options),
+      );
+      for (const [index, { resolve }] of jobs.entries()) resolve(results[index]);
+    } catch (error) {
+      const reason = jobs.length === 1 ? error : new BatchRolledBackError(error);
+      // Where there is no transaction to begin, nobody should wait for one.
+      if (jobs.length === 0) jobs.push(...this.#waiting.splice(0, this.#settings.maxMessages));
+      for (const { reject } of jobs) reject(reason);
+    } finally {
+      end();
+    }
+  }
+
+  /** @param jobs gets those that were begun */
+  private async runParts(jobs: Job[], limit: HandlerLimit, runPart: RunPart): Promise<unknown[]> {
+    const startedAt = performance.now();
+    const results: unknown[] = [];
+    while (jobs.length < this.#settings.maxMessages && performance.now() - startedAt < this.#maxAgeMs) {
+      // What is taken now would be told that it has failed.
+      limit.signal.throwIfAborted();
+      const job = this.#waiting.shift();
+      if (!job) break;
+      jobs.push(job);
+      results.push(await job.inContext(() => runPart(() => job.handle(limit))));
+    }
+    return results;
+  }
+}
+
+function once(work: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (!isDone) work();
+    isDone = true;
+  };
+}
