@@ -16,7 +16,7 @@ export abstract class InboxStore {
    * Inserts (message id, handler) in the current transaction. While another transaction has inserted the same pair and
    * is still open, this waits for its end.
    *
-   * @param signal when it is aborted, the wait is to end, by an error
+   * @param signal the one of the transaction: when it is aborted, the wait is to end, by an error
    * @throws {@link DuplicateMessageError} when the pair is there already; the transaction can go on
    */
   abstract record(messageId: string, handler: string, signal?: AbortSignal): Promise<void>;

@@ -85,20 +85,14 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
     return pending.isClosed ? undefined : pending;
   }
 
-  /**
-   * MySQL and PostgreSQL cancel the statement in flight when the signal says so, or the rollback would wait for its end;
-   * SQLite can't.
-   *
-   * @param work gets nothing in a savepoint
-   */
+  /** @param work gets nothing in a savepoint */
   private async transact<T>(
     work: (own: OwnTransaction | undefined) => Promise<T>,
     options: TransactionOptions,
   ): Promise<T> {
-    const { signal } = options;
-    const isCancellable = signal !== undefined && this.connection.dialect !== 'sqlite';
-    const cancelling = isCancellable ? ({ inflightQueryAbortStrategy: 'cancel query' } as const) : {};
     const { hasContext } = this;
+    // The guard of the transaction around a savepoint knows nothing of its signal.
+    const forSavepoint = this.orm.em.isInTransaction() ? this.cancelling(options) : {};
     let own: OwnTransaction | undefined;
     try {
       return await this.orm.em.transactional(
@@ -106,25 +100,26 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
           own = await this.own(em, options);
           // MikroORM gives the entities to the context around it, if there is one.
           if (own && !hasContext) this.#ledger.addContext(own.transaction, em);
-          return endWith(em, () => work(own));
+          return endWith(em, () => work(own), options.signal);
         },
-        { clear: true, signal, ...cancelling },
+        { clear: true, ...forSavepoint },
       );
     } catch (error) {
       throw own ? own.guard.explain(error) : error;
     }
   }
 
+  /** SQLite can't cancel a statement, and does not wait in one either. */
+  private cancelling({ signal }: TransactionOptions) {
+    if (!signal || this.connection.dialect === 'sqlite') return { signal };
+    return { signal, inflightQueryAbortStrategy: 'cancel query' } as const;
+  }
+
   private async own(em: EntityManager, options: TransactionOptions): Promise<OwnTransaction | undefined> {
     const transaction = em.getTransactionContext<object>();
     if (!transaction || isSavepoint(transaction)) return undefined;
     this.#ledger.setOwn(transaction, options);
-    const { connection } = this;
-    const guard = await TransactionGuard.watch(
-      connection.asTransaction(transaction),
-      connection.dialect,
-      this.#parts,
-    );
+    const guard = await TransactionGuard.watch(transaction, this.connection, this.#parts, options.signal);
     return { em, transaction, guard };
   }
 

@@ -1,10 +1,10 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
 import { CqrsOutboxError, UnitOfWorkRolledBackError } from '@cqrs-outbox/core';
 import { CompiledQuery, type DatabaseConnection, type QueryExecutor, type QueryResult } from 'kysely';
-import type { SqlDialect } from '../schema/sql-dialect.js';
-import type { OutboxTransaction } from '../schema/tables.js';
+import type { OutboxConnection } from '../store/outbox-connection.js';
 import { EndedTransactionError } from './ended-transaction.js';
 import { isGoneAfter, isRefusalOfAborted } from './lost-transaction.js';
+import { StatementCancellation } from './statement-cancellation.js';
 import type { TransactionPart } from './transaction-part.js';
 
 /** What ends a transaction, as Kysely's dialects write it. */
@@ -28,9 +28,11 @@ const BY_STATEMENT = 'a statement has failed that ended its transaction';
  */
 export class TransactionGuard {
   #failure: { cause: unknown } | undefined;
-  #refusal: Error | undefined;
+  /** What is thrown in place of all that follows: made then, since an error takes long to make. */
+  #refusal: (() => Error) | undefined;
   /** How many are open, by their names: those of the same depth have the same. */
   readonly #openSavepoints = new Map<string, number>();
+  readonly #cancellation: StatementCancellation | undefined;
   readonly #executeQuery: DatabaseConnection['executeQuery'];
   readonly #streamQuery: DatabaseConnection['streamQuery'];
 
@@ -38,24 +40,29 @@ export class TransactionGuard {
    * From now on until its COMMIT or ROLLBACK is sent.
    *
    * @param parts tells which part of a transaction is at work
+   * @param signal when it is aborted, the statement in flight is cancelled, where the database can, and what follows is refused
+   *   with its reason
    */
   static async watch(
-    transaction: OutboxTransaction,
-    dialect: SqlDialect,
+    transaction: object,
+    outbox: OutboxConnection,
     parts: AsyncLocalStorage<TransactionPart>,
+    signal: AbortSignal | undefined,
   ): Promise<TransactionGuard> {
-    const executor = transaction.getExecutor();
+    const executor = outbox.asTransaction(transaction).getExecutor();
     return executor.provideConnection(
-      async (connection) => new TransactionGuard(executor, connection, dialect, parts),
+      async (connection) => new TransactionGuard(executor, connection, outbox, parts, signal),
     );
   }
 
   private constructor(
     private readonly executor: QueryExecutor,
     private readonly connection: DatabaseConnection,
-    private readonly dialect: SqlDialect,
+    private readonly outbox: OutboxConnection,
     private readonly parts: AsyncLocalStorage<TransactionPart>,
+    private readonly signal: AbortSignal | undefined,
   ) {
+    if (signal) this.#cancellation = new StatementCancellation(connection, outbox, signal);
     // Called on the connection; bound, they would be wrapped once more by each transaction.
     /* eslint-disable @typescript-eslint/unbound-method */
     this.#executeQuery = connection.executeQuery;
@@ -93,11 +100,10 @@ export class TransactionGuard {
     // What ends one ends it, whatever becomes of it: the database may say that it is gone already.
     if (savepoint) this.countSavepoint(savepoint, opens ? 1 : -1);
     try {
-      return await this.send<R>(...args);
+      return await this.cancellable(() => this.send<R>(...args));
     } catch (error) {
       if (savepoint && opens) this.countSavepoint(savepoint, -1);
-      await this.note(error);
-      throw error;
+      throw await this.note(error);
     }
   }
 
@@ -110,14 +116,22 @@ export class TransactionGuard {
   ): AsyncGenerator<QueryResult<R>> {
     this.refuseLate();
     try {
-      yield* this.#streamQuery.call<DatabaseConnection, typeof args, AsyncIterableIterator<QueryResult<R>>>(
-        this.connection,
-        ...args,
-      );
+      const rows = this.#streamQuery.call<
+        DatabaseConnection,
+        typeof args,
+        AsyncIterableIterator<QueryResult<R>>
+      >(this.connection, ...args);
+      for await (const row of rows) {
+        this.refuseLate();
+        yield row;
+      }
     } catch (error) {
-      await this.note(error);
-      throw error;
+      throw await this.note(error);
     }
+  }
+
+  private cancellable<T>(send: () => Promise<T>): Promise<T> {
+    return this.#cancellation ? this.#cancellation.run(send) : send();
   }
 
   /** @throws before COMMIT is sent, when the database has ended the transaction */
@@ -130,6 +144,7 @@ export class TransactionGuard {
     } finally {
       // What waits for its turn is refused before the connection goes back to its pool, for whoever comes next.
       await this.executor.provideConnection(async () => undefined);
+      this.#cancellation?.stop();
       this.connection.executeQuery = this.#executeQuery;
       this.connection.streamQuery = this.#streamQuery;
     }
@@ -141,31 +156,36 @@ export class TransactionGuard {
   }
 
   private async verify(): Promise<void> {
-    if (this.#refusal) throw this.#refusal;
-    if (this.#failure && this.dialect === 'postgresql') await this.send(CompiledQuery.raw('select 1'));
+    if (this.#refusal) throw this.#refusal();
+    this.signal?.throwIfAborted();
+    if (this.#failure && this.outbox.dialect === 'postgresql') await this.send(CompiledQuery.raw('select 1'));
     this.#failure = undefined;
     if ([...this.#openSavepoints.values()].some((count) => count > 0)) throw nestedLeftRunning();
   }
 
   private refuseLate(): void {
-    if (this.#refusal) throw this.#refusal;
+    if (this.#refusal) throw this.#refusal();
+    this.signal?.throwIfAborted();
     const part = this.parts.getStore();
     if (part?.guard === this && part.isOver) throw new EndedTransactionError();
   }
 
   private refuseAll(): void {
-    this.#refusal ??= new EndedTransactionError();
+    this.#refusal ??= () => new EndedTransactionError();
   }
 
-  private async note(cause: unknown): Promise<void> {
+  /** @returns what is to be thrown */
+  private async note(cause: unknown): Promise<unknown> {
+    if (this.signal?.aborted) return this.signal.reason;
     // The latter says nothing of its own.
-    if (this.#refusal || isRefusalOfAborted(cause)) return;
+    if (this.#refusal || isRefusalOfAborted(cause)) return cause;
     this.#failure = { cause };
     const ask = async (statement: string): Promise<void> => {
       await this.send(CompiledQuery.raw(statement));
     };
-    if (await isGoneAfter(cause, this.dialect, ask))
-      this.#refusal = new UnitOfWorkRolledBackError(cause, BY_STATEMENT);
+    if (await isGoneAfter(cause, this.outbox.dialect, ask))
+      this.#refusal = () => new UnitOfWorkRolledBackError(cause, BY_STATEMENT);
+    return cause;
   }
 
   private send<R>(...args: Parameters<DatabaseConnection['executeQuery']>): Promise<QueryResult<R>> {

@@ -13,6 +13,7 @@ import { CompiledQuery, sql } from 'kysely';
 import type { OutboxKysely, OutboxTransaction } from '../../schema/tables.js';
 import type { OutboxConnection } from '../outbox-connection.js';
 import { deleteListed } from '../delete-listed.js';
+import { isSavepoint } from '../../unit-of-work/outbox.subscriber.js';
 import { deleteInboxRows } from './delete-inbox-rows.js';
 import { LETTER_COLUMNS, letterConditions, toLetter, type LetterRow } from './set-aside-messages.js';
 import { toReason, toSetAsideRow } from './set-aside-row.js';
@@ -37,12 +38,9 @@ export class MikroOrmInboxStore extends InboxStore {
     const current = this.orm.em.getTransactionContext<object>();
     if (!current) throw new TypeError('InboxStore.record needs the transaction of the handler.');
     const transaction = this.connection.asTransaction(current);
-    // SQLite can't cancel a statement, and doesn't wait in one either.
-    const isCancellable = signal !== undefined && this.connection.dialect !== 'sqlite';
-    const cancelling = isCancellable ? ({ signal, inflightQueryAbortStrategy: 'cancel query' } as const) : {};
     const statement = (this.#recording ??= this.compileRecording(transaction));
     const isNew = await transaction
-      .executeQuery(CompiledQuery.raw(statement, [messageId, handler]), cancelling)
+      .executeQuery(CompiledQuery.raw(statement, [messageId, handler]), this.cancelling(current, signal))
       .then(
         ({ numAffectedRows }) => numAffectedRows !== 0n,
         (error: unknown) => {
@@ -139,6 +137,12 @@ export class MikroOrmInboxStore extends InboxStore {
         .execute();
       return keys.length === 0 ? 0 : deleteInboxRows(client, this.connection.dialect, keys);
     });
+  }
+
+  /** A transaction of the unit of work cancels its statements by itself, a savepoint does not. SQLite can't. */
+  private cancelling(transaction: object, signal: AbortSignal | undefined) {
+    if (!signal || !isSavepoint(transaction) || this.connection.dialect === 'sqlite') return undefined;
+    return { signal, inflightQueryAbortStrategy: 'cancel query' } as const;
   }
 
   private compileRecording(transaction: OutboxTransaction): string {

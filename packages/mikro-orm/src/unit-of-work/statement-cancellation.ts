@@ -1,0 +1,55 @@
+import { Logger } from '@nestjs/common';
+import type { DatabaseConnection } from 'kysely';
+import type { OutboxConnection } from '../store/outbox-connection.js';
+
+const logger = new Logger('CqrsOutbox');
+
+/**
+ * Cancels the statement that a connection is at work on when a signal says so: the rollback would wait for its end, which may be
+ * that of a lock. Told to MikroORM, the signal would cost each statement listeners of its own.
+ */
+export class StatementCancellation {
+  #inFlight = 0;
+  #cancelling: Promise<void> | undefined;
+
+  constructor(
+    private readonly connection: DatabaseConnection,
+    private readonly outbox: OutboxConnection,
+    private readonly signal: AbortSignal,
+  ) {
+    signal.addEventListener('abort', this.onAbort);
+  }
+
+  /** Runs a statement. It rejects when it is cancelled; where that does not work, its end is waited for. */
+  async run<T>(send: () => Promise<T>): Promise<T> {
+    this.#inFlight++;
+    try {
+      return await send();
+    } finally {
+      this.#inFlight--;
+      // Or it could hit the next statement.
+      await this.#cancelling;
+    }
+  }
+
+  /** To be called before the connection goes back to its pool. */
+  stop(): void {
+    this.signal.removeEventListener('abort', this.onAbort);
+  }
+
+  private readonly onAbort = (): void => {
+    // SQLite can't, and does not wait in a statement either.
+    if (this.outbox.dialect !== 'sqlite' && this.#inFlight > 0) this.#cancelling = this.cancel();
+  };
+
+  private async cancel(): Promise<void> {
+    try {
+      await this.connection.collectSessionInfo?.();
+      const client = await this.outbox.client();
+      await this.connection.cancelQuery?.((consumer) => client.getExecutor().provideConnection(consumer));
+    } catch (error) {
+      // pg's way to say that the statement has ended meanwhile is a TypeError.
+      if (this.#inFlight > 0) logger.warn(`A statement could not be cancelled: ${String(error)}`);
+    }
+  }
+}
