@@ -46,6 +46,11 @@ const outboxes = new WeakMap<WakeUp, TestOutbox>();
  */
 @Injectable()
 export class TestOutbox implements OnModuleInit {
+  /** Not written where it is passed on: the functions of one scope hold what any of them uses, and another one uses `this`. */
+  private static readonly acknowledge = (outbox: TestOutbox, entries: readonly Entry[]): void => {
+    outbox.#acknowledged.push(...entries);
+  };
+
   /** Ids of all messages of this application: the relay's channel is one for all applications of the process. */
   readonly #ids = new Set<string>();
   #committed: Entry[] = [];
@@ -79,7 +84,7 @@ export class TestOutbox implements OnModuleInit {
       for (const { id } of entries) this.#ids.add(id);
       this.#committed.push(...entries);
     });
-    listenWeakly(this, (outbox, entries) => outbox.#acknowledged.push(...entries));
+    listenWeakly(this, TestOutbox.acknowledge);
   }
 
   /** What was committed since the beginning or the last {@link clear}, oldest first, published or not, once per event. */
