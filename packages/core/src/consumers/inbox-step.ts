@@ -1,15 +1,14 @@
-import { Inject, Injectable, Logger } from '@nestjs/common';
-import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
+import { Logger } from '@nestjs/common';
+import type { ResolvedOptions } from '../cqrs-outbox.options.js';
 import type { MessageContext } from '../messages/message-context.js';
-import { UnitOfWork } from '../unit-of-work/unit-of-work.js';
+import type { UnitOfWork } from '../unit-of-work/unit-of-work.js';
 import { HandlerLimit } from './handler-limit.js';
-import { DuplicateMessageError, InboxStore } from './inbox-store.js';
+import { DuplicateMessageError, type InboxStore } from './inbox-store.js';
 
 /**
  * The transactional step of an event handler: the inbox row first and then the handler, in one transaction. The row's
  * unique key makes a concurrent delivery of the same message wait, and lets one of the two commit.
  */
-@Injectable()
 export class InboxStep {
   readonly #logger = new Logger('Inbox');
   /** Contexts of messages of which a handler was skipped, or has committed. */
@@ -19,7 +18,7 @@ export class InboxStep {
   constructor(
     private readonly unitOfWork: UnitOfWork,
     private readonly inbox: InboxStore,
-    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+    private readonly options: ResolvedOptions,
   ) {}
 
   /** @throws {@link CqrsOutboxError} with code `HANDLER_TIMEOUT` after `consumer.handlerTimeoutMs` */
