@@ -13,7 +13,7 @@ export interface Slicing {
 
 /**
  * Calls per second of each way, one value for each run. The ways take turns in short slices, so that what else the machine
- * does meets all of them alike; who goes first changes with each slice. A run before the first warms up the compiler.
+ * does meets all of them alike, and so does what a slice leaves behind for the next: see {@link turnsOf}. A run before the first warms up the compiler.
  */
 export async function slicedRates(
   ways: readonly Way[],
@@ -36,14 +36,25 @@ export async function slicedRates(
 async function secondsOf(ways: readonly Way[], slicing: Slicing): Promise<number[]> {
   const seconds = ways.map(() => 0);
   for (let slice = 0; slice < slicing.slices; slice += 1) {
-    for (let turn = 0; turn < ways.length; turn += 1) {
-      const index = (slice + turn) % ways.length;
+    for (const index of turnsOf(ways.length, slice)) {
       const startedAt = performance.now();
       await workOff(ways[index]!, slicing);
       seconds[index]! += (performance.now() - startedAt) / 1000;
     }
   }
   return seconds;
+}
+
+/**
+ * Who comes after whom in a slice: a row of a balanced Latin square. In as many slices as there are ways each is once in every
+ * place, and follows each other once (where their number is even). A slice finds this process and the database as
+ * the one before has left them, which must not always be the same one.
+ */
+function turnsOf(ways: number, slice: number): number[] {
+  return Array.from({ length: ways }, (_, turn) => {
+    const step = turn % 2 === 0 ? ways - turn / 2 : (turn + 1) / 2;
+    return (slice + step) % ways;
+  });
 }
 
 async function workOff(work: Way, { calls, atATime = 1 }: Slicing): Promise<void> {

@@ -24,8 +24,10 @@ export async function openTransport(
     .setLogger(silentLogger)
     .compile();
   await module.init();
-  const transports = [...module.get(ModulesContainer).values()]
+  const { transports } = [...module.get(ModulesContainer).values()]
     .flatMap(({ providers }) => [...providers.values()])
-    .find(({ name }) => name === 'Transports')?.instance as { get(name: string): Transport };
+    .find(({ name }) => name === 'CompositionRoot')?.instance as {
+    transports: { get(name: string): Transport };
+  };
   return { transport: transports.get('default'), close: () => module.close() };
 }

@@ -5,6 +5,9 @@ import { Logger } from '@nestjs/common';
 import { eventually } from '../support/eventually.ts';
 import { HintsFixture, moves } from './hints-fixture.ts';
 
+/** For an application whose modules are scanned: Nest draws the ids of its providers by the same function, and needs different ones. */
+const longestWaits = (): void => void jest.spyOn(Math, 'random').mockReturnValue(0.999);
+
 describe('hints of commits that fail', () => {
   let fixture: HintsFixture;
   let warnings: string[];
@@ -65,8 +68,7 @@ describe('hints of commits that fail', () => {
   });
 
   it('wait longer and longer after failures', async () => {
-    jest.spyOn(Math, 'random').mockReturnValue(0.999);
-    const writer = await fixture.startWriter();
+    const writer = await fixture.startWriter({}, [{ provide: 'waits', useFactory: longestWaits }]);
     fixture.bus.onAnnounce = () => Promise.reject(new Error('no way'));
     for (let count = 0; count < 60; count++) {
       await writer.append(moves(1));
@@ -105,11 +107,10 @@ describe('hints of commits that fail', () => {
   });
 
   it('are tried to be listened for with longer and longer waits', async () => {
-    jest.spyOn(Math, 'random').mockReturnValue(0.999);
     fixture.bus.onListen = () => {
       throw new Error('never');
     };
-    await fixture.startRelay();
+    await fixture.startRelay({ onStartup: [longestWaits] });
     await delay(600);
     const tries = fixture.bus.calls.filter((call) => call === 'listen').length;
     expect(tries).toBeGreaterThanOrEqual(2);
@@ -117,9 +118,8 @@ describe('hints of commits that fail', () => {
   });
 
   it('are tried no more often when they are lost before they are heard', async () => {
-    jest.spyOn(Math, 'random').mockReturnValue(0.999);
     fixture.bus.onListen = (onLost) => onLost(new Error('lost'));
-    await fixture.startRelay();
+    await fixture.startRelay({ onStartup: [longestWaits] });
     await delay(600);
     const tries = fixture.bus.calls.filter((call) => call === 'listen').length;
     expect(tries).toBeGreaterThanOrEqual(2);
@@ -127,8 +127,7 @@ describe('hints of commits that fail', () => {
   });
 
   it('are tried no more often when the loss is told of again and again', async () => {
-    jest.spyOn(Math, 'random').mockReturnValue(0.999);
-    await fixture.startRelay();
+    await fixture.startRelay({ onStartup: [longestWaits] });
     await fixture.listening(1);
     const [onLost] = fixture.bus.listeners.values();
     const repeating = setInterval(() => onLost?.(new Error('lost')), 5);

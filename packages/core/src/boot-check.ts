@@ -1,29 +1,25 @@
-import { Inject, Injectable, Logger } from '@nestjs/common';
-import { ModuleRef, ModulesContainer } from '@nestjs/core';
+import { Logger } from '@nestjs/common';
+import type { ModulesContainer } from '@nestjs/core';
 import { ConfigurationError, CqrsOutboxError, messageOf } from './cqrs-outbox.error.js';
-import { RESOLVED_OPTIONS, type ResolvedOptions } from './cqrs-outbox.options.js';
-import { CONSUME_FAULTS } from './consumers/events.controller.js';
-import { findProvided } from './find-provided.js';
-import { EventMap } from './handlers/event-map.js';
-import { HandlersExplorer } from './handlers/handlers.explorer.js';
-import { Enhancers } from './mediators/enhancers.js';
-import { STORE_MISSING } from './missing-store.js';
+import type { ResolvedOptions } from './cqrs-outbox.options.js';
+import { MODULE_FAULTS } from './cqrs-outbox.module-definition.js';
+import type { EventMap } from './handlers/event-map.js';
+import type { HandlersExplorer } from './handlers/handlers.explorer.js';
+import type { Enhancers } from './mediators/enhancers.js';
 import { destinationsOf } from './outbox/destinations.js';
-import { OutboxStore } from './outbox/outbox-store.js';
-import { ProcessHints } from './relay/hints/process-hints.js';
-import { OutboxProducer } from './relay/outbox-producer.js';
-import { Tracing } from './tracing/tracing.js';
-import { Transports } from './transports/transports.js';
+import type { OutboxStore } from './outbox/outbox-store.js';
+import type { ProcessHints } from './relay/hints/process-hints.js';
+import type { OutboxProducer } from './relay/outbox-producer.js';
+import type { Tracing } from './tracing/tracing.js';
+import type { Transports } from './transports/transports.js';
 
 /** Loads all that is configured or discovered, and stops the boot with every fault that it finds in one error. */
-@Injectable()
 export class BootCheck {
   readonly #logger = new Logger('CqrsOutbox');
 
   constructor(
-    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
-    @Inject(CONSUME_FAULTS) private readonly consumeFaults: readonly string[],
-    private readonly moduleRef: ModuleRef,
+    private readonly options: ResolvedOptions,
+    private readonly moduleFaults: readonly string[],
     private readonly modules: ModulesContainer,
     private readonly explorer: HandlersExplorer,
     private readonly events: EventMap,
@@ -43,9 +39,8 @@ export class BootCheck {
     await this.tracing.load();
     const faults = [
       ...this.options.faults,
-      ...this.consumeFaults,
-      ...this.moduleFaults(),
-      ...this.storeFaults(),
+      ...this.moduleFaults,
+      ...this.repetitionFaults(),
       ...this.explorer.explore(),
       ...this.eventFaults(),
       ...this.transports.load(),
@@ -58,17 +53,12 @@ export class BootCheck {
   }
 
   /** Two modules would be two relays of one outbox, and their handlers would be found twice. */
-  private moduleFaults(): string[] {
-    const ours = [...this.modules.values()].filter(({ providers }) => providers.has(BootCheck));
+  private repetitionFaults(): string[] {
+    const ours = [...this.modules.values()].filter(({ providers }) => providers.has(MODULE_FAULTS));
     const times = ours.length;
     return times > 1
       ? [`CqrsOutboxModule is configured ${times} times: call forRoot once, in the root module`]
       : [];
-  }
-
-  private storeFaults(): string[] {
-    const isMissing = findProvided(this.moduleRef, STORE_MISSING) !== undefined;
-    return isMissing ? ['store: give a store module, such as MikroOrmOutbox of @cqrs-outbox/mikro-orm'] : [];
   }
 
   /** Classes that are only consumed may be declared for destinations of their publisher: those are not checked. */

@@ -1,5 +1,5 @@
 import { ConfigurableModuleBuilder, type DynamicModule, type Type } from '@nestjs/common';
-import { CONSUME_FAULTS, consumeFaults, eventsController } from './consumers/events.controller.js';
+import { consumeFaults, eventsController } from './consumers/events.controller.js';
 import type { CqrsOutboxOptions } from './cqrs-outbox.options.js';
 import { MissingStore } from './missing-store.js';
 
@@ -28,21 +28,26 @@ export interface CqrsOutboxModuleExtras {
   isGlobal?: boolean;
 }
 
+/** Injection token of what is wrong with the extras; reported at boot, together with all other faults. */
+export const MODULE_FAULTS = Symbol('cqrs-outbox:module-faults');
+
+const NO_STORE = 'store: give a store module, such as MikroOrmOutbox of @cqrs-outbox/mikro-orm';
+
 const extras: CqrsOutboxModuleExtras = { store: undefined, consume: undefined, isGlobal: true };
 
 export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, OPTIONS_TYPE, ASYNC_OPTIONS_TYPE } =
   new ConfigurableModuleBuilder<CqrsOutboxOptions>({ moduleName: 'CqrsOutbox' })
     .setClassMethodName('forRoot')
     .setFactoryMethodName('createCqrsOutboxOptions')
-    .setExtras(extras, (definition, { store = MissingStore, consume, isGlobal = true }) => {
-      const faults = consume === undefined ? [] : consumeFaults(consume);
+    .setExtras(extras, (definition, { store, consume, isGlobal = true }) => {
+      const wrongTopics = consume === undefined ? [] : consumeFaults(consume);
+      const faults = [...wrongTopics, ...(store ? [] : [NO_STORE])];
       return {
         ...definition,
         global: isGlobal,
-        imports: [...(definition.imports ?? []), store],
-        controllers: consume && faults.length === 0 ? [eventsController(consume)] : [],
-        // Reported at boot, together with all others.
-        providers: [...(definition.providers ?? []), { provide: CONSUME_FAULTS, useValue: faults }],
+        imports: [...(definition.imports ?? []), store ?? MissingStore],
+        controllers: consume && wrongTopics.length === 0 ? [eventsController(consume)] : [],
+        providers: [...(definition.providers ?? []), { provide: MODULE_FAULTS, useValue: faults }],
       };
     })
     .build();

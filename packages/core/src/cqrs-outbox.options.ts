@@ -129,6 +129,3 @@ export interface ResolvedOptions {
   /** What is wrong with what the user gave; reported at boot together with all other faults. */
   readonly faults: readonly string[];
 }
-
-/** Injection token of {@link ResolvedOptions}. */
-export const RESOLVED_OPTIONS = Symbol('cqrs-outbox:options');

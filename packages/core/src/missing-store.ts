@@ -8,9 +8,6 @@ import { LeaseStore } from './relay/leases/lease-store.js';
 import type { TransactionHooks } from './unit-of-work/unit-of-work.js';
 import { UnitOfWork } from './unit-of-work/unit-of-work.js';
 
-/** Says that no store was configured. */
-export const STORE_MISSING = Symbol('cqrs-outbox:store-missing');
-
 /** The one method that is called before the boot check. */
 const setHooks = (_hooks: TransactionHooks): void => undefined;
 
@@ -21,10 +18,7 @@ const PORTS = [UnitOfWork, OutboxStore, LeaseStore, InboxStore, DeadLetterStore,
  * fault together with all others. It is never used: that check stops the boot.
  */
 @Module({
-  providers: [
-    { provide: STORE_MISSING, useValue: true },
-    ...PORTS.map((port) => ({ provide: port, useValue: { setHooks } })),
-  ],
-  exports: [STORE_MISSING, ...PORTS],
+  providers: PORTS.map((port) => ({ provide: port, useValue: { setHooks } })),
+  exports: PORTS,
 })
 export class MissingStore {}

@@ -1,5 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
-import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
+import type { ResolvedOptions } from '../cqrs-outbox.options.js';
 import { WIRE_HEADERS } from '../messages/message.js';
 import {
   INBOX_CHANNELS,
@@ -32,7 +31,6 @@ export interface ConsumerCounts {
 export type DispatchOutcome = 'handled' | 'duplicate' | 'unknown';
 
 /** Counts what consumers do, and tells it on {@link INBOX_CHANNELS}. */
-@Injectable()
 export class ConsumerTelemetry {
   readonly #counts = {
     received: 0,
@@ -45,7 +43,7 @@ export class ConsumerTelemetry {
     givenBack: 0,
   };
 
-  constructor(@Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions) {}
+  constructor(private readonly options: ResolvedOptions) {}
 
   get counts(): ConsumerCounts {
     return { ...this.#counts };

@@ -1,11 +1,11 @@
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Logger } from '@nestjs/common';
 import { messageOf } from '../cqrs-outbox.error.js';
-import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
+import type { ResolvedOptions } from '../cqrs-outbox.options.js';
 import type { PublishResult } from '../transports/transport.js';
-import { Transports } from '../transports/transports.js';
+import type { Transports } from '../transports/transports.js';
 import type { DeadLetterDestination } from './consumer.options.js';
 import { DEAD_LETTER_HEADERS, toDeadLetterMessage } from './dead-letter-message.js';
-import { InboxStore } from './inbox-store.js';
+import type { InboxStore } from './inbox-store.js';
 import type { RejectedMessage } from './rejected-message.js';
 
 /** So often a destination may refuse a dead letter, unless it does so for good, before the table takes it. */
@@ -13,12 +13,11 @@ const MAX_REFUSALS = 3;
 const TABLE = 'table';
 
 /** Brings a message that was given up to where `consumer.deadLetters` says. */
-@Injectable()
 export class DeadLetterRoute {
   readonly #logger = new Logger('EventConsumer');
 
   constructor(
-    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+    private readonly options: ResolvedOptions,
     private readonly transports: Transports,
     private readonly inbox: InboxStore,
   ) {}

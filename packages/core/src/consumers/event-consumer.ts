@@ -1,20 +1,19 @@
-import { Inject, Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
+import { Logger, type OnModuleDestroy } from '@nestjs/common';
 import { RmqContext } from '@nestjs/microservices';
 import { messageOf } from '../cqrs-outbox.error.js';
-import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
+import type { ResolvedOptions } from '../cqrs-outbox.options.js';
 import { monotonicClock } from '../relay/relay-clock.js';
 import { RELAY_DEFAULTS } from '../relay/relay.options.js';
 import { TimeoutError, withTimeLimit } from '../transports/time-limit.js';
 import { acknowledge, rejectionFor, requeue } from './acknowledgement.js';
-import { ConsumerTelemetry, type ConsumerCounts } from './consumer-telemetry.js';
+import type { ConsumerTelemetry, ConsumerCounts } from './consumer-telemetry.js';
 import { HoldEndedError, type Hold } from './hold.js';
-import { MessageAttempts } from './message-attempts.js';
+import type { MessageAttempts } from './message-attempts.js';
 import { MessagesInHand } from './messages-in-hand.js';
-import { Readiness } from './readiness.js';
+import type { Readiness } from './readiness.js';
 import { describeMessage, receive, type ReceivedMessage } from './received-message.js';
 
 /** Receives messages in a Nest controller, which `forRoot({ consume })` can make, and hands their events to the handlers. */
-@Injectable()
 export class EventConsumer implements OnModuleDestroy {
   readonly #logger = new Logger(EventConsumer.name);
   /** By the context of the message: two controllers of one topic get the same, which is acknowledged once. */
@@ -22,7 +21,7 @@ export class EventConsumer implements OnModuleDestroy {
   readonly #inHand = new MessagesInHand(monotonicClock);
 
   constructor(
-    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+    private readonly options: ResolvedOptions,
     private readonly attempts: MessageAttempts,
     private readonly telemetry: ConsumerTelemetry,
     private readonly readiness: Readiness,

@@ -2,9 +2,6 @@ import { Controller, type Type } from '@nestjs/common';
 import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 import { EventConsumer } from './event-consumer.js';
 
-/** Injection token of what is wrong with `consume`. */
-export const CONSUME_FAULTS = Symbol('cqrs-outbox:consume-faults');
-
 /**
  * The controller of `consume`, a class of its own for each call. It listens on every microservice of the application, as
  * an `@EventPattern` without a transport does.

@@ -1,10 +1,10 @@
-import { Inject, Injectable, Logger } from '@nestjs/common';
-import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
+import { Logger } from '@nestjs/common';
+import type { ResolvedOptions } from '../cqrs-outbox.options.js';
 import type { MessageContext } from '../messages/message-context.js';
-import { UnitOfWork } from '../unit-of-work/unit-of-work.js';
-import { InboxBatches } from './batches/inbox-batches.js';
+import type { UnitOfWork } from '../unit-of-work/unit-of-work.js';
+import type { InboxBatches } from './batches/inbox-batches.js';
 import { HandlerLimit } from './handler-limit.js';
-import { DuplicateMessageError, InboxStore } from './inbox-store.js';
+import { DuplicateMessageError, type InboxStore } from './inbox-store.js';
 
 /** `together`: in one transaction with handlers of other messages. `alone`: in one of its own, when one is free. */
 export type TransactionSharing = 'together' | 'alone';
@@ -18,7 +18,6 @@ const DUPLICATE = Symbol('cqrs-outbox:duplicate');
  * The transactional step of an event handler: the inbox row first and then the handler, in one transaction. The row's
  * unique key makes a concurrent delivery of the same message wait, and lets one of the two commit.
  */
-@Injectable()
 export class InboxStep {
   readonly #logger = new Logger('Inbox');
   /** Contexts of messages of which a handler was skipped, or has committed. */
@@ -30,7 +29,7 @@ export class InboxStep {
     private readonly unitOfWork: UnitOfWork,
     private readonly inbox: InboxStore,
     private readonly batches: InboxBatches,
-    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+    private readonly options: ResolvedOptions,
   ) {}
 
   /** Says how the handlers of a message get their transactions; without it, each gets its own at once. */

@@ -1,20 +1,20 @@
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Logger } from '@nestjs/common';
 import { CqrsOutboxError, EventHandlingError, messageOf } from '../cqrs-outbox.error.js';
-import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
+import type { ResolvedOptions } from '../cqrs-outbox.options.js';
 import { WIRE_HEADERS } from '../messages/message.js';
 import { backoffMs } from '../relay/failures/backoff.js';
 import { isNonRetryable } from '../relay/failures/non-retryable.error.js';
 import { monotonicClock } from '../relay/relay-clock.js';
 import { isOfRolledBackBatch } from './batches/batch-rolled-back.error.js';
 import { AttemptMemory } from './attempt-memory.js';
-import { ConsumerTelemetry } from './consumer-telemetry.js';
+import type { ConsumerTelemetry } from './consumer-telemetry.js';
 import { DatabaseProbe } from './database-probe.js';
-import { DeadLetterRoute } from './dead-letter-route.js';
+import type { DeadLetterRoute } from './dead-letter-route.js';
 import type { Hold } from './hold.js';
 import { IgnoredMessages } from './ignored-messages.js';
 import type { TransactionSharing } from './inbox-step.js';
-import { InboxStore } from './inbox-store.js';
-import { isRejection, MessageDispatcher } from './message-dispatcher.js';
+import type { InboxStore } from './inbox-store.js';
+import { isRejection, type MessageDispatcher } from './message-dispatcher.js';
 import type { MessagePart } from './rejected-message.js';
 import { describeMessage, MAX_HEADER_BYTES, type ReceivedMessage } from './received-message.js';
 
@@ -44,7 +44,6 @@ interface Progress {
  *
  * A dead letter that can't be stored is tried again for as long as it takes. Each wait ends when the message must go back.
  */
-@Injectable()
 export class MessageAttempts {
   readonly #logger = new Logger('EventConsumer');
   readonly #ignoredMessages = new IgnoredMessages();
@@ -52,7 +51,7 @@ export class MessageAttempts {
   readonly #probe: DatabaseProbe;
 
   constructor(
-    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+    private readonly options: ResolvedOptions,
     private readonly dispatcher: MessageDispatcher,
     private readonly route: DeadLetterRoute,
     private readonly telemetry: ConsumerTelemetry,

@@ -1,16 +1,15 @@
-import { Inject, Injectable } from '@nestjs/common';
 import { CqrsOutboxError, messageOf } from '../cqrs-outbox.error.js';
-import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
-import { EventMap } from '../handlers/event-map.js';
-import { EventValidator } from '../mediators/validation.js';
-import { Compression } from '../messages/compression/compression.js';
+import type { ResolvedOptions } from '../cqrs-outbox.options.js';
+import type { EventMap } from '../handlers/event-map.js';
+import type { EventValidator } from '../mediators/validation.js';
+import type { Compression } from '../messages/compression/compression.js';
 import { MAX_ID_LENGTH } from '../messages/correlation-id.js';
 import type { EventClass } from '../messages/event.js';
 import { MAX_NAME_LENGTH, type EventDeclaration } from '../messages/integration-event.decorator.js';
 import { WIRE_HEADERS } from '../messages/message.js';
 import type { MessageContext } from '../messages/message-context.js';
 import { rebuildEvent } from '../messages/rebuild-event.js';
-import { Serializers } from '../messages/serializers.js';
+import type { Serializers } from '../messages/serializers.js';
 import { oldestVersionOf, upcast } from '../messages/versions.js';
 import { userHeaders, type ReceivedMessage } from './received-message.js';
 
@@ -32,10 +31,9 @@ export interface IgnoredMessage {
 const VERSION = /^[1-9]\d{0,8}$/;
 
 /** Rebuilds the event of a received message, and checks all of it: every message is taken for hostile. */
-@Injectable()
 export class MessageDecoder {
   constructor(
-    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+    private readonly options: ResolvedOptions,
     private readonly events: EventMap,
     private readonly compression: Compression,
     private readonly serializers: Serializers,

@@ -1,13 +1,11 @@
-import { Injectable } from '@nestjs/common';
 import { CqrsOutboxError } from '../cqrs-outbox.error.js';
-import { EventMediator } from '../mediators/event-mediator.js';
-import { Tracing } from '../tracing/tracing.js';
-import { InboxStep, type TransactionSharing } from './inbox-step.js';
-import { MessageDecoder, type IgnoredMessage } from './message-decoder.js';
+import type { EventMediator } from '../mediators/event-mediator.js';
+import type { Tracing } from '../tracing/tracing.js';
+import type { InboxStep, TransactionSharing } from './inbox-step.js';
+import type { MessageDecoder, IgnoredMessage } from './message-decoder.js';
 import { MAX_HEADER_BYTES, type ReceivedMessage } from './received-message.js';
 
 /** Hands a received message to the handlers of its event, once. */
-@Injectable()
 export class MessageDispatcher {
   constructor(
     private readonly decoder: MessageDecoder,

@@ -1,10 +1,7 @@
-import { Injectable } from '@nestjs/common';
-
 /**
  * Says when the application has booted. Nest lets microservices listen before that, and a message that comes so early
  * must wait: its handlers are not known yet.
  */
-@Injectable()
 export class Readiness {
   #open: () => void = () => undefined;
   readonly #opened = new Promise<void>((resolve) => {

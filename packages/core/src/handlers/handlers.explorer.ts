@@ -1,15 +1,15 @@
-import { Injectable, type Type } from '@nestjs/common';
-import { DiscoveryService } from '@nestjs/core';
+import type { Type } from '@nestjs/common';
+import type { ModulesContainer } from '@nestjs/core';
 import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper.js';
 import { messageOf } from '../cqrs-outbox.error.js';
 import { Command, Query } from '../messages/request.js';
 import { DomainEvent, ECSTEvent, isOutbound, NotificationEvent } from '../messages/event.js';
 import { MAX_NAME_LENGTH } from '../messages/integration-event.decorator.js';
-import { EventMap } from './event-map.js';
+import type { EventMap } from './event-map.js';
 import { describeHandler, type EventHandlerReference, type HandlerReference } from './handler-reference.js';
 import { HANDLING_PHASES } from './handling-phase.js';
 import { handlerMetadataOf, type HandlerMetadata } from './handler-metadata.js';
-import { RequestMap } from './request-map.js';
+import type { RequestMap } from './request-map.js';
 
 /** A class with a handler's decorator, and what that says. */
 interface DecoratedClass {
@@ -25,10 +25,9 @@ const KINDS = {
 } as const;
 
 /** Finds the decorated handlers of every module and fills the maps with them. */
-@Injectable()
 export class HandlersExplorer {
   constructor(
-    private readonly discovery: DiscoveryService,
+    private readonly modules: ModulesContainer,
     private readonly requests: RequestMap,
     private readonly events: EventMap,
   ) {}
@@ -36,12 +35,14 @@ export class HandlersExplorer {
   /** @returns every fault that was found, each with the classes and modules involved. */
   explore(): string[] {
     const faults: string[] = [];
-    for (const wrapper of this.discovery.getProviders()) {
-      const { isAlias, metatype, token } = wrapper;
-      if (isAlias) continue;
-      // A factory or a value, such as a mock in a test, stands in for the class that is its token.
-      const found = decorated(metatype) ?? (token === metatype ? undefined : decorated(token));
-      if (found) this.register(wrapper as InstanceWrapper<object>, found, faults);
+    for (const { providers } of this.modules.values()) {
+      for (const wrapper of providers.values()) {
+        const { isAlias, metatype, token } = wrapper;
+        if (isAlias) continue;
+        // A factory or a value, such as a mock in a test, stands in for the class that is its token.
+        const found = decorated(metatype) ?? (token === metatype ? undefined : decorated(token));
+        if (found) this.register(wrapper as InstanceWrapper<object>, found, faults);
+      }
     }
     return faults;
   }

@@ -1,15 +1,9 @@
-import {
-  Injectable,
-  type CanActivate,
-  type ExceptionFilter,
-  type NestInterceptor,
-  type Type,
-} from '@nestjs/common';
+import type { CanActivate, ExceptionFilter, NestInterceptor, Type } from '@nestjs/common';
 import {
   ApplicationConfig,
   ExternalContextCreator,
-  ModuleRef,
-  ModulesContainer,
+  type ModuleRef,
+  type ModulesContainer,
   type NestContainer,
 } from '@nestjs/core';
 import { ExternalExceptionFilterContext } from '@nestjs/core/exceptions/external-exception-filter-context.js';
@@ -34,7 +28,6 @@ export interface EnhancerOptions {
  * Makes Nest's own `ExternalContextCreator` with the enhancers of `forRoot` added to the application's global ones,
  * for this application's handlers only: neither the application's configuration nor a handler class is changed.
  */
-@Injectable()
 export class Enhancers {
   #config: CqrsApplicationConfig | undefined;
 
@@ -110,7 +103,7 @@ export class Enhancers {
 
   /** The instance that some module provides, or else a new one with the dependencies that our module sees. */
   private async instanceOf<T extends object>(type: Type<T>): Promise<T> {
-    return findProvided<T>(this.moduleRef, type) ?? this.moduleRef.create<T>(type);
+    return findProvided<T>(this.modules, type) ?? this.moduleRef.create<T>(type);
   }
 }
 

@@ -1,26 +1,25 @@
-import { Injectable, Logger } from '@nestjs/common';
+import { Logger } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import { EventHandlingError, messageOf } from '../cqrs-outbox.error.js';
-import { InboxStep } from '../consumers/inbox-step.js';
-import { EventMap } from '../handlers/event-map.js';
+import type { InboxStep } from '../consumers/inbox-step.js';
+import type { EventMap } from '../handlers/event-map.js';
 import type { EventHandlerReference } from '../handlers/handler-reference.js';
 import type { HandlingPhase } from '../handlers/handling-phase.js';
 import type { HandlesEvent } from '../handlers/request-handler.js';
 import { DomainEvent, type EventClass } from '../messages/event.js';
 import { eventDeclarationOf } from '../messages/integration-event.decorator.js';
 import type { MessageContext } from '../messages/message-context.js';
-import { Tracing } from '../tracing/tracing.js';
+import type { Tracing } from '../tracing/tracing.js';
 import { checkDomainEventLimits } from '../unit-of-work/domain-event-limits.js';
-import { ExecutionScope, type Scope } from '../unit-of-work/execution-scope.js';
+import type { ExecutionScope, Scope } from '../unit-of-work/execution-scope.js';
 import { RecordedEvent } from '../unit-of-work/recorded-event.js';
-import { UnitOfWork } from '../unit-of-work/unit-of-work.js';
-import { HandlerPipeline, type InnermostStep, type Invocation } from './handler-pipeline.js';
+import type { UnitOfWork } from '../unit-of-work/unit-of-work.js';
+import type { HandlerPipeline, InnermostStep, Invocation } from './handler-pipeline.js';
 
 const HANDLER_METHODS = ['handle', 'handleTombstone'] as const;
 type HandlerMethod = (typeof HANDLER_METHODS)[number];
 
 /** Hands an event to its handlers. */
-@Injectable()
 export class EventMediator {
   readonly #logger = new Logger(EventMediator.name);
   readonly #invocations = new Map<EventHandlerReference, Map<HandlerMethod, Invocation>>();

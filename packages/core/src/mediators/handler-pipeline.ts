@@ -1,14 +1,14 @@
 import 'reflect-metadata';
-import { Injectable, type ContextType } from '@nestjs/common';
+import type { ContextType } from '@nestjs/common';
 import {
   EXCEPTION_FILTERS_METADATA,
   GUARDS_METADATA,
   INTERCEPTORS_METADATA,
 } from '@nestjs/common/constants.js';
-import { ContextIdFactory, ModuleRef, type ExternalContextCreator } from '@nestjs/core';
+import { ContextIdFactory, type ModuleRef, type ExternalContextCreator } from '@nestjs/core';
 import { isObservable, lastValueFrom } from 'rxjs';
 import type { HandlerReference } from '../handlers/handler-reference.js';
-import { Enhancers } from './enhancers.js';
+import type { Enhancers } from './enhancers.js';
 
 /**
  * The type of our execution contexts: `context.getType<CqrsContextType>() === 'cqrs'`. `getArgs()` gives the request,
@@ -29,7 +29,6 @@ const ENHANCERS = [GUARDS_METADATA, INTERCEPTORS_METADATA, EXCEPTION_FILTERS_MET
  * a handler with a single instance that is done once; a request-scoped or transient one is resolved for each call, in a
  * context of its own in which `REQUEST` is the request or event.
  */
-@Injectable()
 export class HandlerPipeline {
   #creator: ExternalContextCreator | undefined;
 

@@ -1,15 +1,15 @@
-import { Injectable, type Type } from '@nestjs/common';
+import type { Type } from '@nestjs/common';
 import { HandlerNotFoundError } from '../cqrs-outbox.error.js';
-import { RequestMap, type RequestBinding } from '../handlers/request-map.js';
+import type { RequestMap, RequestBinding } from '../handlers/request-map.js';
 import { checkedCorrelationId } from '../messages/correlation-id.js';
 import type { Request } from '../messages/request.js';
-import { Tracing } from '../tracing/tracing.js';
-import { CommandUnitOfWork } from '../unit-of-work/command-unit-of-work.js';
-import { ExecutionScope } from '../unit-of-work/execution-scope.js';
-import { UnitOfWork } from '../unit-of-work/unit-of-work.js';
-import { HandlerPipeline, type InnermostStep } from './handler-pipeline.js';
+import type { Tracing } from '../tracing/tracing.js';
+import type { CommandUnitOfWork } from '../unit-of-work/command-unit-of-work.js';
+import type { ExecutionScope } from '../unit-of-work/execution-scope.js';
+import type { UnitOfWork } from '../unit-of-work/unit-of-work.js';
+import type { HandlerPipeline, InnermostStep } from './handler-pipeline.js';
 import { rejected } from './rejected.js';
-import { RequestValidator } from './validation.js';
+import type { RequestValidator } from './validation.js';
 
 /** How a request is sent. */
 export interface SendOptions {
@@ -25,7 +25,6 @@ export interface SendOptions {
 type Route = (request: object) => Promise<unknown>;
 
 /** Sends commands and queries to their handlers. */
-@Injectable()
 export class RequestMediator {
   readonly #routes = new Map<Type, Route>();
 

@@ -1,19 +1,17 @@
-import { Inject, Injectable } from '@nestjs/common';
 import { validate, validateSync, type ValidationError } from 'class-validator';
 import {
   EventValidationError,
   RequestValidationError,
   type PropertyViolation,
 } from '../cqrs-outbox.error.js';
-import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
+import type { ResolvedOptions } from '../cqrs-outbox.options.js';
 import { CompiledRules } from './compiled-rules.js';
 
 /** Checks commands and queries by their class-validator rules. A class without rules passes. */
-@Injectable()
 export class RequestValidator {
   readonly #rules: CompiledRules;
 
-  constructor(@Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions) {
+  constructor(private readonly options: ResolvedOptions) {
     this.#rules = new CompiledRules(options.validation !== false && options.validation.whitelist === true);
   }
 
@@ -44,7 +42,6 @@ export class RequestValidator {
 }
 
 /** Checks events, synchronously: an append has no promise to wait for. */
-@Injectable()
 export class EventValidator {
   readonly #rules = new CompiledRules(false);
 

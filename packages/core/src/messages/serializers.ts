@@ -1,17 +1,15 @@
-import { Inject, Injectable } from '@nestjs/common';
-import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
+import type { ResolvedOptions } from '../cqrs-outbox.options.js';
 import { mediaTypeOf } from './content-type.js';
-import { JsonSerializer, Serializer } from './serializer.js';
+import { JsonSerializer, type Serializer } from './serializer.js';
 
 const JSON_SERIALIZER = new JsonSerializer();
 
 /** The serializers that payloads are read with, by content type: what was written before a change of it is still read. */
-@Injectable()
 export class Serializers {
   #byType: Map<string, Serializer> | undefined;
 
   constructor(
-    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+    private readonly options: ResolvedOptions,
     private readonly configured: Serializer,
   ) {}
 

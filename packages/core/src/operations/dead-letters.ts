@@ -1,12 +1,11 @@
-import { Injectable } from '@nestjs/common';
 import { CqrsOutboxError } from '../cqrs-outbox.error.js';
-import { OutboxRelay } from '../relay/outbox-relay.js';
+import type { OutboxRelay } from '../relay/outbox-relay.js';
 import { checkedId, checkedLimit, checkedSelection, narrowSelection } from './dead-letter-selection.js';
-import {
+import type {
   DeadLetterStore,
-  type DeadLetter,
-  type DeadLetterPage,
-  type DeadLetterSelection,
+  DeadLetter,
+  DeadLetterPage,
+  DeadLetterSelection,
 } from './dead-letter-store.js';
 
 const SELECTABLE = ['messageId', 'destination', 'key', 'name'] as const;
@@ -15,7 +14,6 @@ const SELECTABLE = ['messageId', 'destination', 'key', 'name'] as const;
  * What was given up, for a person to decide on: send it again, or drop it. Nothing but this, and a retention time that is
  * asked for, deletes a dead letter. Each call works outside of the caller's transaction.
  */
-@Injectable()
 export class DeadLetters {
   constructor(
     private readonly store: DeadLetterStore,

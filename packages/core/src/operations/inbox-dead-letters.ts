@@ -1,4 +1,3 @@
-import { Injectable } from '@nestjs/common';
 import { CqrsOutboxError } from '../cqrs-outbox.error.js';
 import type {
   InboxDeadLetter,
@@ -6,8 +5,8 @@ import type {
   InboxDeadLetterPage,
   InboxDeadLetterSelection,
 } from '../consumers/inbox-dead-letter.js';
-import { InboxStore } from '../consumers/inbox-store.js';
-import { UnitOfWork } from '../unit-of-work/unit-of-work.js';
+import type { InboxStore } from '../consumers/inbox-store.js';
+import type { UnitOfWork } from '../unit-of-work/unit-of-work.js';
 import {
   checkedId,
   checkedLimit,
@@ -15,7 +14,7 @@ import {
   invalidSelection,
   narrowSelection,
 } from './dead-letter-selection.js';
-import { InboxLetterRetry, whyIncomplete } from './inbox-letter-retry.js';
+import { type InboxLetterRetry, whyIncomplete } from './inbox-letter-retry.js';
 
 const SELECTABLE = ['deadLetterId', 'messageId', 'name', 'topic', 'key'] as const;
 const ORDERS: readonly string[] = ['oldest first', 'newest first'] satisfies InboxDeadLetterPage['order'][];
@@ -49,7 +48,6 @@ export interface InboxRetryReport {
  * The received messages that were set aside, for a person to decide on: after a fix (a new class, an upcaster, a repaired
  * handler) have them handled, or drop them. Nothing but this, and a retention time that is asked for, deletes one.
  */
-@Injectable()
 export class InboxDeadLetters {
   constructor(
     private readonly store: InboxStore,

@@ -1,11 +1,11 @@
-import { Injectable, Logger } from '@nestjs/common';
+import { Logger } from '@nestjs/common';
 import { CqrsOutboxError, EventHandlingError, messageOf } from '../cqrs-outbox.error.js';
 import type { InboxDeadLetter, InboxDeadLetterContent } from '../consumers/inbox-dead-letter.js';
-import { InboxStore } from '../consumers/inbox-store.js';
-import { MessageDecoder } from '../consumers/message-decoder.js';
-import { MessageDispatcher } from '../consumers/message-dispatcher.js';
+import type { InboxStore } from '../consumers/inbox-store.js';
+import type { MessageDecoder } from '../consumers/message-decoder.js';
+import type { MessageDispatcher } from '../consumers/message-dispatcher.js';
 import { describeMessage, headerBytesOf, type ReceivedMessage } from '../consumers/received-message.js';
-import { EventMap } from '../handlers/event-map.js';
+import type { EventMap } from '../handlers/event-map.js';
 
 /** What became of a retry; a letter that is gone was retried or discarded by another meanwhile. */
 export type RetryOutcome =
@@ -20,7 +20,6 @@ export type RetryOutcome =
  * A crash before the last step leaves a letter whose handlers have committed: its next retry skips them and deletes it.
  * Of two retries at the same time, one waits for the other at the inbox row of each handler, and then skips it.
  */
-@Injectable()
 export class InboxLetterRetry {
   readonly #logger = new Logger('InboxDeadLetters');
 

@@ -1,14 +1,12 @@
-import { Inject, Injectable } from '@nestjs/common';
 import { CqrsOutboxError } from '../cqrs-outbox.error.js';
-import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
-import { OutboxRelay } from '../relay/outbox-relay.js';
-import { ArchiveStore, type ArchiveSelection } from './archive-store.js';
+import type { ResolvedOptions } from '../cqrs-outbox.options.js';
+import type { OutboxRelay } from '../relay/outbox-relay.js';
+import type { ArchiveStore, ArchiveSelection } from './archive-store.js';
 
 /** The published entries that are kept, with `housekeeping: { archiveRetentionMs }`. */
-@Injectable()
 export class OutboxArchive {
   constructor(
-    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+    private readonly options: ResolvedOptions,
     private readonly store: ArchiveStore,
     private readonly relay: OutboxRelay,
   ) {}

@@ -1,6 +1,5 @@
-import { Injectable } from '@nestjs/common';
 import { messageOf } from '../cqrs-outbox.error.js';
-import { OutboxStatus, type OutboxState } from './outbox-status.js';
+import type { OutboxStatus, OutboxState } from './outbox-status.js';
 
 /** When {@link OutboxHealthIndicator} says `down`. */
 export interface OutboxHealthLimits {
@@ -39,7 +38,6 @@ export type OutboxHealthResult<K extends string> = Record<
  * @example
  * this.health.check([() => this.outbox.isHealthy('outbox', { maxAgeMs: 30_000 })])
  */
-@Injectable()
 export class OutboxHealthIndicator {
   constructor(private readonly status: OutboxStatus) {}
 

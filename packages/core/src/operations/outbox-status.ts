@@ -1,10 +1,9 @@
-import { Inject, Injectable } from '@nestjs/common';
-import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
+import type { ResolvedOptions } from '../cqrs-outbox.options.js';
 import { MAX_SLOT_COUNT } from '../outbox/slots.js';
 import type { DestinationHealth } from '../relay/destination-health.js';
-import { LeaseStore, type RelayInstance } from '../relay/leases/lease-store.js';
-import { OutboxRelay } from '../relay/outbox-relay.js';
-import { StatusStore, type OpenTransaction, type ParkedKey } from './status-store.js';
+import type { LeaseStore, RelayInstance } from '../relay/leases/lease-store.js';
+import type { OutboxRelay } from '../relay/outbox-relay.js';
+import type { StatusStore, OpenTransaction, ParkedKey } from './status-store.js';
 
 /** What waits for a destination. */
 export interface DestinationStatus {
@@ -54,10 +53,9 @@ export interface OutboxState {
 }
 
 /** Tells what is in the outbox, for dashboards, alerts and people. */
-@Injectable()
 export class OutboxStatus {
   constructor(
-    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+    private readonly options: ResolvedOptions,
     private readonly store: StatusStore,
     private readonly leases: LeaseStore,
     private readonly relay: OutboxRelay,

@@ -1,14 +1,12 @@
-import { Injectable } from '@nestjs/common';
 import { CqrsOutboxError, messageOf } from '../cqrs-outbox.error.js';
 import type { OutboundEvent } from '../messages/event.js';
-import { Transports } from '../transports/transports.js';
-import { EventEncoder, type EmitOptions } from './event-encoder.js';
+import type { Transports } from '../transports/transports.js';
+import type { EventEncoder, EmitOptions } from './event-encoder.js';
 
 /**
  * Publishes directly, past the outbox: AT MOST ONCE. The event is lost when the process dies, and goes out although a
  * transaction around it rolls back. For events that may be lost; all others belong into {@link Outbox.append}.
  */
-@Injectable()
 export class EventEmitter {
   constructor(
     private readonly encoder: EventEncoder,

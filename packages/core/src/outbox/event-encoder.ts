@@ -1,18 +1,17 @@
-import { Inject, Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import { CqrsOutboxError, messageOf } from '../cqrs-outbox.error.js';
-import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
-import { EventMap } from '../handlers/event-map.js';
-import { EventValidator } from '../mediators/validation.js';
-import { Compression, type EncodedPayload } from '../messages/compression/compression.js';
+import type { ResolvedOptions } from '../cqrs-outbox.options.js';
+import type { EventMap } from '../handlers/event-map.js';
+import type { EventValidator } from '../mediators/validation.js';
+import type { Compression, EncodedPayload } from '../messages/compression/compression.js';
 import { applySchema } from '../messages/event-schema.js';
 import type { OutboundEvent } from '../messages/event.js';
 import { MAX_NAME_LENGTH, type EventDeclaration } from '../messages/integration-event.decorator.js';
 import { isReservedHeader } from '../messages/message.js';
-import { Serializer } from '../messages/serializer.js';
-import { Tracing } from '../tracing/tracing.js';
-import { Transports } from '../transports/transports.js';
-import { ExecutionScope } from '../unit-of-work/execution-scope.js';
+import type { Serializer } from '../messages/serializer.js';
+import type { Tracing } from '../tracing/tracing.js';
+import type { Transports } from '../transports/transports.js';
+import type { ExecutionScope } from '../unit-of-work/execution-scope.js';
 import { destinationsOf } from './destinations.js';
 import type { OutboxEntry } from './outbox-entry.js';
 import { slotOf } from './slots.js';
@@ -40,10 +39,9 @@ export interface AppendOptions extends EmitOptions {
 }
 
 /** Turns an event into entries, one per destination, all with the same message id. Everything invalid is found here. */
-@Injectable()
 export class EventEncoder {
   constructor(
-    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+    private readonly options: ResolvedOptions,
     private readonly events: EventMap,
     private readonly validator: EventValidator,
     private readonly serializer: Serializer,

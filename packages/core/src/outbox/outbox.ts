@@ -1,14 +1,12 @@
-import { Injectable } from '@nestjs/common';
 import { NoActiveUnitOfWorkError } from '../cqrs-outbox.error.js';
 import { DomainEvent, type ECSTEvent, type EventClass, type OutboundEvent } from '../messages/event.js';
-import { ExecutionScope } from '../unit-of-work/execution-scope.js';
+import type { ExecutionScope } from '../unit-of-work/execution-scope.js';
 import type { PendingEvents } from '../unit-of-work/pending-events.js';
 import { RecordedEvent } from '../unit-of-work/recorded-event.js';
-import { UnitOfWork } from '../unit-of-work/unit-of-work.js';
-import { EventEncoder, type AppendOptions } from './event-encoder.js';
+import type { UnitOfWork } from '../unit-of-work/unit-of-work.js';
+import type { EventEncoder, AppendOptions } from './event-encoder.js';
 
 /** Where user code puts events that must leave the process if, and only if, the current transaction commits. */
-@Injectable()
 export class Outbox {
   constructor(
     private readonly unitOfWork: UnitOfWork,

@@ -1,32 +1,30 @@
-import { Inject, Injectable } from '@nestjs/common';
-import { ModuleRef } from '@nestjs/core';
+import type { ModulesContainer } from '@nestjs/core';
 import { SchedulerRegistry } from '@nestjs/schedule';
 import { CronJob } from 'cron';
 import { v7 as uuidv7 } from 'uuid';
-import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
+import type { ResolvedOptions } from '../cqrs-outbox.options.js';
 import { findProvided } from '../find-provided.js';
-import { InboxStore } from '../consumers/inbox-store.js';
-import { ArchiveStore } from '../operations/archive-store.js';
-import { DeadLetterStore } from '../operations/dead-letter-store.js';
+import type { InboxStore } from '../consumers/inbox-store.js';
+import type { ArchiveStore } from '../operations/archive-store.js';
+import type { DeadLetterStore } from '../operations/dead-letter-store.js';
 import { Housekeeper } from '../operations/housekeeper.js';
 import { monotonicClock } from './relay-clock.js';
 import { closeInTime } from '../transports/time-limit.js';
-import { OutboxRelay } from './outbox-relay.js';
-import { WakeUp } from './wake-up.js';
+import type { OutboxRelay } from './outbox-relay.js';
+import type { WakeUp } from './wake-up.js';
 
 /**
  * Drives the relay: at once after a commit in this process, and by a cron job for all else. The job is registered with
  * @nestjs/schedule by hand, since the arguments of `@Cron` are fixed when a class is defined and can't be options.
  */
-@Injectable()
 export class OutboxProducer {
   readonly #housekeeper: Housekeeper;
   #jobName: string | undefined;
   #stopListening: (() => void) | undefined;
 
   constructor(
-    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
-    private readonly moduleRef: ModuleRef,
+    private readonly options: ResolvedOptions,
+    private readonly modules: ModulesContainer,
     private readonly relay: OutboxRelay,
     private readonly wakeUp: WakeUp,
     archive: ArchiveStore,
@@ -76,6 +74,6 @@ export class OutboxProducer {
   }
 
   private get scheduler(): SchedulerRegistry | undefined {
-    return findProvided(this.moduleRef, SchedulerRegistry);
+    return findProvided(this.modules, SchedulerRegistry);
   }
 }

@@ -1,20 +1,20 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Logger } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import { CqrsOutboxError, messageOf } from '../cqrs-outbox.error.js';
-import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
-import { ArchiveStore } from '../operations/archive-store.js';
+import type { ResolvedOptions } from '../cqrs-outbox.options.js';
+import type { ArchiveStore } from '../operations/archive-store.js';
 import type { OutboxEntry } from '../outbox/outbox-entry.js';
-import { OutboxStore } from '../outbox/outbox-store.js';
+import type { OutboxStore } from '../outbox/outbox-store.js';
 import { slotsOf } from '../outbox/slots.js';
 import { withTimeLimit } from '../transports/time-limit.js';
-import { Transports } from '../transports/transports.js';
+import type { Transports } from '../transports/transports.js';
 import { DelayedEntries } from './delayed-entries.js';
 import type { DestinationHealth } from './destination-health.js';
 import { DestinationRelay } from './destination-relay.js';
 import { OUTBOX_CHANNELS, type LeaseDiagnostic } from './diagnostics.js';
 import type { CommitHint } from './hints/commit-hint.js';
-import { LeaseStore } from './leases/lease-store.js';
+import type { LeaseStore } from './leases/lease-store.js';
 import { ProcessLeases } from './leases/process-leases.js';
 import { SlotLeases } from './leases/slot-leases.js';
 import { publishAt } from './publish-at.js';
@@ -32,7 +32,6 @@ const HAND_OVER_MS = 2_000;
  * A row is deleted after its message was acknowledged: a crash in between, or a database that fails there, has the
  * batch in flight published again, with the same message ids.
  */
-@Injectable()
 export class OutboxRelay {
   readonly #logger = new Logger(OutboxRelay.name);
   /** Leaves the caller's transaction and request behind, into which relayed work must not be drawn. */
@@ -42,7 +41,7 @@ export class OutboxRelay {
   readonly #leases = new ProcessLeases((isGuest) => this.leasesFor(isGuest));
 
   constructor(
-    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+    private readonly options: ResolvedOptions,
     private readonly store: OutboxStore,
     private readonly leaseStore: LeaseStore,
     private readonly archive: ArchiveStore,

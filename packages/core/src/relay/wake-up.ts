@@ -1,11 +1,9 @@
-import { Injectable } from '@nestjs/common';
 import type { OutboxEntry } from '../outbox/outbox-entry.js';
 
 /** Called with entries that were committed just now; it does not throw, and returns at once. */
 export type WakeUpListener = (entries: readonly OutboxEntry[]) => void;
 
 /** Carries the news of a commit from the unit of work to the relay of the same application, and to its tests. */
-@Injectable()
 export class WakeUp {
   readonly #listeners = new Set<WakeUpListener>();
 

@@ -1,8 +1,8 @@
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Logger } from '@nestjs/common';
 import type { Context, Link, Span, SpanOptions, Tracer } from '@opentelemetry/api';
 import type { ReceivedMessage } from '../consumers/received-message.js';
 import { messageOf } from '../cqrs-outbox.error.js';
-import { RESOLVED_OPTIONS, type ResolvedOptions } from '../cqrs-outbox.options.js';
+import type { ResolvedOptions } from '../cqrs-outbox.options.js';
 import type { Message } from '../messages/message.js';
 import type { PublishResult } from '../transports/transport.js';
 import { messageAttributes, receivedAttributes, spanName } from './messaging-attributes.js';
@@ -30,13 +30,12 @@ interface ActiveTracing {
  * Where the application has no OpenTelemetry API, has registered no SDK, or says `tracing: false`, each method does the
  * work that it is given and nothing else. An SDK that throws changes nothing of what becomes of the work.
  */
-@Injectable()
 export class Tracing {
   readonly #logger = new Logger('CqrsOutbox');
   #api: typeof OtelApi | undefined;
   #hasFailed = false;
 
-  constructor(@Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions) {}
+  constructor(private readonly options: ResolvedOptions) {}
 
   /** Looks for the API, once, at boot. It does not reject: an application works without traces too. */
   async load(): Promise<void> {

@@ -1,5 +1,5 @@
-import { Inject, Injectable, type InjectionToken } from '@nestjs/common';
-import { ModuleRef } from '@nestjs/core';
+import type { InjectionToken } from '@nestjs/common';
+import type { ModulesContainer } from '@nestjs/core';
 import {
   ClientKafka,
   ClientProxy,
@@ -11,11 +11,11 @@ import {
   type RmqOptions,
 } from '@nestjs/microservices';
 import { messageOf } from '../cqrs-outbox.error.js';
-import { RESOLVED_OPTIONS, type ResolvedOptions, type TransportOption } from '../cqrs-outbox.options.js';
+import type { ResolvedOptions, TransportOption } from '../cqrs-outbox.options.js';
 import { findProvided } from '../find-provided.js';
 import { RELAY_DEFAULTS } from '../relay/relay.options.js';
 import { TracedTransport } from '../tracing/traced-transport.js';
-import { Tracing } from '../tracing/tracing.js';
+import type { Tracing } from '../tracing/tracing.js';
 import { ClientProxyTransport } from './client-proxy.transport.js';
 import { KafkaTransport } from './kafka.transport.js';
 import { NestKafkaProducer } from './nest-kafka-producer.js';
@@ -24,13 +24,12 @@ import { closeInTime } from './time-limit.js';
 import { OTHER_SYSTEM, Transport } from './transport.js';
 
 /** The destinations of the application, by name. */
-@Injectable()
 export class Transports {
   readonly #transports = new Map<string, Transport>();
 
   constructor(
-    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
-    private readonly moduleRef: ModuleRef,
+    private readonly options: ResolvedOptions,
+    private readonly modules: ModulesContainer,
     private readonly tracing: Tracing,
   ) {}
 
@@ -84,7 +83,7 @@ export class Transports {
   }
 
   private fromToken(token: InjectionToken): Transport {
-    const provided = findProvided<unknown>(this.moduleRef, token);
+    const provided = findProvided<unknown>(this.modules, token);
     if (provided === undefined) {
       throw new Error(
         `no provider has the token ${String(token)}; register it, for example by ClientsModule.register`,

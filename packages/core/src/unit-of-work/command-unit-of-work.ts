@@ -1,11 +1,9 @@
-import { Injectable } from '@nestjs/common';
 import { NoActiveUnitOfWorkError } from '../cqrs-outbox.error.js';
-import { ExecutionScope } from './execution-scope.js';
+import type { ExecutionScope } from './execution-scope.js';
 import type { PendingEvents } from './pending-events.js';
-import { UnitOfWork } from './unit-of-work.js';
+import type { UnitOfWork } from './unit-of-work.js';
 
 /** The transactional step of the pipeline: opens the unit of work of a command, or joins the one that is open. */
-@Injectable()
 export class CommandUnitOfWork {
   constructor(
     private readonly unitOfWork: UnitOfWork,

@@ -1,12 +1,11 @@
-import { Injectable } from '@nestjs/common';
 import { CqrsOutboxError, UnitOfWorkRolledBackError } from '../cqrs-outbox.error.js';
 import { AggregateRoot } from '../messages/aggregate-root.js';
 import { isOutbound } from '../messages/event.js';
-import { EventEncoder } from '../outbox/event-encoder.js';
-import { EventMediator } from '../mediators/event-mediator.js';
-import { WakeUp } from '../relay/wake-up.js';
+import type { EventEncoder } from '../outbox/event-encoder.js';
+import type { EventMediator } from '../mediators/event-mediator.js';
+import type { WakeUp } from '../relay/wake-up.js';
 import { checkDomainEventLimits } from './domain-event-limits.js';
-import { ExecutionScope } from './execution-scope.js';
+import type { ExecutionScope } from './execution-scope.js';
 import { RecordedEvent } from './recorded-event.js';
 import type { CommittedTransaction, CommittingTransaction, TransactionHooks } from './unit-of-work.js';
 
@@ -17,7 +16,6 @@ import type { CommittedTransaction, CommittingTransaction, TransactionHooks } fr
  *
  * And the first after it: the relay is woken, and the handlers run that have waited for the commit.
  */
-@Injectable()
 export class CommitStep implements TransactionHooks {
   constructor(
     private readonly encoder: EventEncoder,

@@ -1,5 +1,4 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { Injectable } from '@nestjs/common';
 import type { PendingEvents } from './pending-events.js';
 import type { RecordedEvent } from './recorded-event.js';
 
@@ -15,7 +14,6 @@ export interface Scope {
 }
 
 /** The scope of the current asynchronous call, one store per application. */
-@Injectable()
 export class ExecutionScope {
   readonly #storage = new AsyncLocalStorage<Scope>();
 

@@ -13,7 +13,7 @@ import {
   type RelayReport,
 } from '@cqrs-outbox/core';
 import { Injectable, type INestApplicationContext, type OnModuleInit } from '@nestjs/common';
-import { ModuleRef } from '@nestjs/core';
+import { ModuleRef, ModulesContainer } from '@nestjs/core';
 import { find } from './app-parts.js';
 import { deliver, type DeliverOptions } from './deliver.js';
 import { drain } from './drain.js';
@@ -46,13 +46,21 @@ const outboxes = new WeakMap<WakeUp, TestOutbox>();
  */
 @Injectable()
 export class TestOutbox implements OnModuleInit {
+  /** Not written where it is passed on: the functions of one scope hold what any of them uses, and another one uses `this`. */
+  private static readonly acknowledge = (outbox: TestOutbox, entries: readonly Entry[]): void => {
+    outbox.#acknowledged.push(...entries);
+  };
+
   /** Ids of all messages of this application: the relay's channel is one for all applications of the process. */
   readonly #ids = new Set<string>();
   #committed: Entry[] = [];
   #acknowledged: Entry[] = [];
   #isListening = false;
 
-  constructor(private readonly moduleRef: ModuleRef) {}
+  constructor(
+    private readonly moduleRef: ModuleRef,
+    private readonly modules: ModulesContainer,
+  ) {}
 
   /**
    * The one of this application, which is made at the first call where it is no provider.
@@ -63,8 +71,9 @@ export class TestOutbox implements OnModuleInit {
   static of(app: INestApplicationContext): TestOutbox {
     const wakeUp = find(app, WakeUp);
     if (!wakeUp) throw new Error('The application has no outbox: import CqrsOutboxModule.forRoot.');
-    const outbox =
-      find(app, TestOutbox) ?? outboxes.get(wakeUp) ?? new TestOutbox(app.get(ModuleRef, { strict: false }));
+    const made = (): TestOutbox =>
+      new TestOutbox(app.get(ModuleRef, { strict: false }), app.get(ModulesContainer, { strict: false }));
+    const outbox = find(app, TestOutbox) ?? outboxes.get(wakeUp) ?? made();
     outboxes.set(wakeUp, outbox);
     outbox.onModuleInit();
     return outbox;
@@ -72,14 +81,14 @@ export class TestOutbox implements OnModuleInit {
 
   /** @internal */
   onModuleInit(): void {
-    const wakeUp = find(this.moduleRef, WakeUp);
+    const wakeUp = wakeUpIn(this.modules);
     if (!wakeUp || this.#isListening) return;
     this.#isListening = true;
     wakeUp.listen((entries) => {
       for (const { id } of entries) this.#ids.add(id);
       this.#committed.push(...entries);
     });
-    listenWeakly(this, (outbox, entries) => outbox.#acknowledged.push(...entries));
+    listenWeakly(this, TestOutbox.acknowledge);
   }
 
   /** What was committed since the beginning or the last {@link clear}, oldest first, published or not, once per event. */
@@ -139,6 +148,15 @@ export class TestOutbox implements OnModuleInit {
       return [rebuildEvent(declaration, serializer.deserialize(payload, declaration) as object) as E];
     });
   }
+}
+
+/** Not asked of `ModuleRef`, which would list every provider of the application for it, at each boot. */
+function wakeUpIn(modules: ModulesContainer): WakeUp | undefined {
+  for (const { providers } of modules.values()) {
+    const wrapper = providers.get(WakeUp);
+    if (wrapper) return wrapper.instance as WakeUp;
+  }
+  return undefined;
 }
 
 /** The channel must not keep the outbox, and with it the application, from being collected as garbage. */

@@ -1,7 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { Inject, Injectable } from '@nestjs/common';
-import { RESOLVED_OPTIONS, type ResolvedOptions } from '../../cqrs-outbox.options.js';
-import { UnitOfWork, type RunPart } from '../../unit-of-work/unit-of-work.js';
+import type { ResolvedOptions } from '../../cqrs-outbox.options.js';
+import type { RunPart, UnitOfWork } from '../../unit-of-work/unit-of-work.js';
 import { ConcurrencyLimit } from '../concurrency-limit.js';
 import type { ResolvedBatchOptions } from '../consumer.options.js';
 import { HandlerLimit } from '../handler-limit.js';
@@ -29,7 +28,6 @@ interface Job {
  * Nobody waits for a batch to become full: one is begun for the first that comes, and takes those that are there when it gets
  * to them. There are `maxTransactions` at most, those of handlers that run alone included.
  */
-@Injectable()
 export class InboxBatches {
   readonly #outside = AsyncLocalStorage.snapshot();
   readonly #waiting: Job[] = [];
@@ -41,7 +39,7 @@ export class InboxBatches {
 
   constructor(
     private readonly unitOfWork: UnitOfWork,
-    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+    private readonly options: ResolvedOptions,
   ) {
     this.#settings = options.consumer.batch || { maxMessages: 1, maxTransactions: 1 };
     this.#transactions = new ConcurrencyLimit(this.#settings.maxTransactions);

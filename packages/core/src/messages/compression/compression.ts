@@ -1,6 +1,5 @@
-import { Inject, Injectable } from '@nestjs/common';
 import { CqrsOutboxError, messageOf } from '../../cqrs-outbox.error.js';
-import { RESOLVED_OPTIONS, type ResolvedOptions } from '../../cqrs-outbox.options.js';
+import type { ResolvedOptions } from '../../cqrs-outbox.options.js';
 import { BUILT_IN_COMPRESSORS } from './built-in-compressors.js';
 import type { Compressor } from './compressor.js';
 
@@ -16,11 +15,10 @@ export interface EncodedPayload {
 const MAX_SHOWN = 64;
 
 /** Compresses what is appended, as `compression` says, and reads whatever encoding is known. */
-@Injectable()
 export class Compression {
   readonly #byEncoding: ReadonlyMap<string, Compressor>;
 
-  constructor(@Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions) {
+  constructor(private readonly options: ResolvedOptions) {
     const { compression, consumer } = options;
     // The user's own come last, and so before the ready ones of the same name.
     const known = [...BUILT_IN_COMPRESSORS, ...consumer.decompressors];

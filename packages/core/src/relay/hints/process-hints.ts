@@ -1,18 +1,17 @@
-import { Inject, Injectable, type InjectionToken } from '@nestjs/common';
-import { ModuleRef } from '@nestjs/core';
-import { RESOLVED_OPTIONS, type ResolvedOptions } from '../../cqrs-outbox.options.js';
+import type { InjectionToken } from '@nestjs/common';
+import type { ModulesContainer } from '@nestjs/core';
+import type { ResolvedOptions } from '../../cqrs-outbox.options.js';
 import { findProvided } from '../../find-provided.js';
 import { closeInTime } from '../../transports/time-limit.js';
-import { OutboxRelay } from '../outbox-relay.js';
+import type { OutboxRelay } from '../outbox-relay.js';
 import { monotonicClock } from '../relay-clock.js';
-import { WakeUp } from '../wake-up.js';
+import type { WakeUp } from '../wake-up.js';
 import { CommitHints } from './commit-hints.js';
 import { HeardHints } from './heard-hints.js';
 import { HintAnnouncer } from './hint-announcer.js';
 import { HintListener } from './hint-listener.js';
 
 /** The hints between this process and others, where the option `commitHints` says so. */
-@Injectable()
 export class ProcessHints {
   #hints: CommitHints | undefined;
   #announcer: HintAnnouncer | undefined;
@@ -21,8 +20,8 @@ export class ProcessHints {
   #listener: HintListener | undefined;
 
   constructor(
-    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
-    private readonly moduleRef: ModuleRef,
+    private readonly options: ResolvedOptions,
+    private readonly modules: ModulesContainer,
     private readonly relay: OutboxRelay,
     private readonly wakeUp: WakeUp,
   ) {}
@@ -33,7 +32,7 @@ export class ProcessHints {
     if (option === undefined) return [];
     if (option instanceof CommitHints) this.#hints = option;
     else {
-      const found = findProvided<unknown>(this.moduleRef, option);
+      const found = findProvided<unknown>(this.modules, option);
       if (!(found instanceof CommitHints)) return [missing(option, found)];
       this.#hints = found;
     }
