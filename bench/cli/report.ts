@@ -37,7 +37,9 @@ export function reportOf(
 
 function lineOf(measurement: Measurement): ReportLine {
   const { values, floor, target } = measurement;
-  const ratios = floor?.values.map((value, run) => values[run]! / value);
+  // What the clock of the system shows as nothing is no floor to compare with.
+  const isMeasured = floor?.values.every((value) => value > 0);
+  const ratios = isMeasured ? floor?.values.map((value, run) => values[run]! / value) : undefined;
   const differences = floor?.values.map((value, run) => values[run]! - value);
   return {
     ...measurement,

@@ -1,6 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
-import { DomainEvent, EventHandler, Outbox, type HandlesEvent } from '@cqrs-outbox/core';
+import {
+  DomainEvent,
+  EventHandler,
+  Outbox,
+  type ConsumerOptions,
+  type HandlesEvent,
+} from '@cqrs-outbox/core';
 import { EntityManager } from '@mikro-orm/core';
 import type { SqlEntityManager } from '@mikro-orm/sql';
 import { describeWith } from '../services/describe-with.ts';
@@ -44,10 +50,18 @@ for (const { name, needs } of DATABASES) {
   describeWith(needs, `a handler that takes too long, on ${name}`, () => {
     let test: CrateApp;
 
-    beforeEach(async () => {
-      const consumer = { maxAttempts: 2, minBackoffMs: 1, maxBackoffMs: 1, handlerTimeoutMs: 300 };
+    const start = async (options: ConsumerOptions = {}): Promise<void> => {
+      const consumer = {
+        maxAttempts: 2,
+        minBackoffMs: 1,
+        maxBackoffMs: 1,
+        handlerTimeoutMs: 300,
+        ...options,
+      };
       test = await createCrateApp({ database: name }, { consumer }, [HangsAtCommit, SealsSlowly]);
-    });
+    };
+
+    beforeEach(() => start());
     afterEach(() => test.close());
 
     const rows = async (table: string): Promise<number> => {
@@ -112,6 +126,37 @@ for (const { name, needs } of DATABASES) {
       expect(tallies.map(({ name: tally, count }) => [tally, count])).toEqual([['crates', 1]]);
       expect(await rows('cqrs_outbox')).toBe(0);
     });
+
+    it.each(['alone', 'in a transaction that others share'])(
+      'and goes on %s can change nothing by its forks, nor by those of a nested transaction',
+      async (where) => {
+        if (where !== 'alone') {
+          await test.close();
+          await start({ batch: { maxMessages: 50, maxTransactions: 1 } });
+        }
+        let wake: () => void = () => undefined;
+        const woken = new Promise<void>((resolve) => (wake = resolve));
+        const late: Promise<unknown>[] = [];
+        const insert = (em: EntityManager, row: string) => em.insertMany(Tally, [{ name: row, count: 1 }]);
+        test.behaviour.onCall = (call, em) => {
+          if (call > 1) return Promise.resolve();
+          const early = em.fork();
+          late.push(
+            woken.then(() => insert(early, 'by an early fork')),
+            woken.then(() => early.transactional((inner) => insert(inner, 'by its transaction'))),
+            woken.then(() => insert(em.fork(), 'by a late fork')),
+            em.transactional(() => woken.then(() => insert(em.fork(), 'by a nested fork'))),
+          );
+          return never();
+        };
+        await test.consumer.consume(PAYLOAD, onKafka());
+        wake();
+        const results = await Promise.allSettled(late);
+        expect(results.map(({ status }) => status)).toEqual(Array.from({ length: 4 }, () => 'rejected'));
+        const tallies = await test.orm.em.fork().find(Tally, {});
+        expect(tallies.map(({ name: tally, count }) => [tally, count])).toEqual([['crates', 1]]);
+      },
+    );
 
     it('and writes while it is being rolled back leaves nothing', async () => {
       let isOver = false;

@@ -119,7 +119,8 @@ export class CompositionRoot {
       scope,
       tracing,
     );
-    const batches = new InboxBatches(unitOfWork, options);
+    const { batch, handlerTimeoutMs } = options.consumer;
+    const batches = batch ? new InboxBatches(unitOfWork, batch, handlerTimeoutMs) : undefined;
     const inbox = new InboxStep(unitOfWork, inboxStore, batches, options);
     const eventMediator = new EventMediator(events, pipeline, inbox, unitOfWork, scope, tracing);
     this.eventMediator = eventMediator;

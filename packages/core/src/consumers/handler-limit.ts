@@ -15,8 +15,9 @@ export class HandlerLimit {
   /** Ends the wait for the handler. */
   #giveUpHandler: ((error: CqrsOutboxError) => void) | undefined;
 
+  /** @param what names what is at work, when it is asked for */
   constructor(
-    private readonly what: string,
+    private readonly what: () => string,
     private readonly limitMs: number,
   ) {}
 
@@ -62,7 +63,7 @@ export class HandlerLimit {
   private onOver(giveUpTransaction: (error: CqrsOutboxError) => void): void {
     const error = new CqrsOutboxError(
       'HANDLER_TIMEOUT',
-      `${this.what} took over ${this.limitMs} ms, and its transaction is rolled back. Make it faster, have it give up what ` +
+      `${this.what()} took over ${this.limitMs} ms, and its transaction is rolled back. Make it faster, have it give up what ` +
         `it waits for, or raise consumer.handlerTimeoutMs.`,
     );
     this.#timer = setTimeout(() => giveUpTransaction(error), ROLLBACK_LIMIT_MS);
@@ -71,6 +72,6 @@ export class HandlerLimit {
   }
 
   private onSettled(): void {
-    if (this.signal.aborted) this.#logger.warn(`${this.what} has ended now, after it was given up.`);
+    if (this.signal.aborted) this.#logger.warn(`${this.what()} has ended now, after it was given up.`);
   }
 }

@@ -2,6 +2,7 @@ import { Logger } from '@nestjs/common';
 import type { ResolvedOptions } from '../cqrs-outbox.options.js';
 import type { MessageContext } from '../messages/message-context.js';
 import type { UnitOfWork } from '../unit-of-work/unit-of-work.js';
+import { BatchRolledBackError } from './batches/batch-rolled-back.error.js';
 import type { InboxBatches } from './batches/inbox-batches.js';
 import { HandlerLimit } from './handler-limit.js';
 import { DuplicateMessageError, type InboxStore } from './inbox-store.js';
@@ -23,12 +24,14 @@ export class InboxStep {
   /** Contexts of messages of which a handler was skipped, or has committed. */
   readonly #skipped = new WeakSet<MessageContext>();
   readonly #handled = new WeakSet<MessageContext>();
+  /** And of those of which a handler was in a batch that was rolled back. */
+  readonly #rolledBack = new WeakSet<MessageContext>();
   readonly #sharing = new WeakMap<MessageContext, TransactionSharing>();
 
   constructor(
     private readonly unitOfWork: UnitOfWork,
     private readonly inbox: InboxStore,
-    private readonly batches: InboxBatches,
+    private readonly batches: InboxBatches | undefined,
     private readonly options: ResolvedOptions,
   ) {}
 
@@ -39,7 +42,8 @@ export class InboxStep {
 
   /**
    * @throws {@link CqrsOutboxError} with code `HANDLER_TIMEOUT` after `consumer.handlerTimeoutMs`
-   * @throws {@link BatchRolledBackError} when it is to be run again alone
+   * @throws {@link BatchRolledBackError} when it is to be run again alone; an enhancer may make another error of it, or run it
+   *   again itself, and so it is alone from then on: see {@link wasInRolledBackBatch}
    */
   async run(context: MessageContext, handler: string, proceed: () => Promise<unknown>): Promise<unknown> {
     const { messageId } = context;
@@ -59,27 +63,27 @@ export class InboxStep {
     return undefined;
   }
 
-  private transact(context: MessageContext, handler: string, handle: Handle): Promise<unknown> {
+  private async transact(context: MessageContext, handler: string, handle: Handle): Promise<unknown> {
+    const { batches } = this;
+    const what = `${handler}, for message ${context.messageId},`;
     // One that is sent in the middle of another would wait for the batch that it is in.
     const sharing = this.unitOfWork.current() ? undefined : this.#sharing.get(context);
-    switch (sharing) {
-      case 'together':
-        return this.batches.together(handle);
-      case 'alone':
-        return this.batches.alone((onCommitted) => this.transactAlone(context, handler, handle, onCommitted));
-      case undefined:
-        return this.transactAlone(context, handler, handle);
+    if (!batches || !sharing) return this.transactAlone(what, handle);
+    if (sharing === 'alone' || !this.unitOfWork.canBePart)
+      return batches.alone((onCommitted) => this.transactAlone(what, handle, onCommitted));
+    try {
+      return await batches.together(what, handle);
+    } catch (error) {
+      if (error instanceof BatchRolledBackError) {
+        this.#rolledBack.add(context);
+        this.#sharing.set(context, 'alone');
+      }
+      throw error;
     }
   }
 
-  private transactAlone(
-    { messageId }: MessageContext,
-    handler: string,
-    handle: Handle,
-    onCommitted?: () => void,
-  ): Promise<unknown> {
-    const { handlerTimeoutMs } = this.options.consumer;
-    const limit = new HandlerLimit(`${handler}, for message ${messageId},`, handlerTimeoutMs);
+  private transactAlone(what: string, handle: Handle, onCommitted?: () => void): Promise<unknown> {
+    const limit = new HandlerLimit(() => what, this.options.consumer.handlerTimeoutMs);
     const stop = (): void => {
       limit.stop();
       onCommitted?.();
@@ -102,5 +106,10 @@ export class InboxStep {
   /** Whether all handlers that were run with this context were skipped, since they had handled its message before. */
   isDuplicate(context: MessageContext): boolean {
     return this.#skipped.has(context) && !this.#handled.has(context);
+  }
+
+  /** Whether one of its handlers has had no effect for what another message has failed for. */
+  wasInRolledBackBatch(context: MessageContext): boolean {
+    return this.#rolledBack.has(context);
   }
 }

@@ -5,7 +5,7 @@ import { WIRE_HEADERS } from '../messages/message.js';
 import { backoffMs } from '../relay/failures/backoff.js';
 import { isNonRetryable } from '../relay/failures/non-retryable.error.js';
 import { monotonicClock } from '../relay/relay-clock.js';
-import { isOfRolledBackBatch } from './batches/batch-rolled-back.error.js';
+import { BatchRolledBackError } from './batches/batch-rolled-back.error.js';
 import { AttemptMemory } from './attempt-memory.js';
 import type { ConsumerTelemetry } from './consumer-telemetry.js';
 import { DatabaseProbe } from './database-probe.js';
@@ -102,7 +102,7 @@ export class MessageAttempts {
     progress: Progress,
     error: unknown,
   ): Promise<boolean> {
-    if (isOfRolledBackBatch(error)) return false;
+    if (error instanceof BatchRolledBackError) return false;
     if (isRejection(error)) return this.giveUp(message, hold, progress.attempts, error);
     if (isOurFault(error) && hold.terms.canWait) {
       const delayMs = backoffMs(++progress.outages, this.options.consumer, Math.random);

@@ -1,6 +1,7 @@
 import { CqrsOutboxError } from '../cqrs-outbox.error.js';
 import type { EventMediator } from '../mediators/event-mediator.js';
 import type { Tracing } from '../tracing/tracing.js';
+import { BatchRolledBackError } from './batches/batch-rolled-back.error.js';
 import type { InboxStep, TransactionSharing } from './inbox-step.js';
 import type { MessageDecoder, IgnoredMessage } from './message-decoder.js';
 import { MAX_HEADER_BYTES, type ReceivedMessage } from './received-message.js';
@@ -19,6 +20,7 @@ export class MessageDispatcher {
    *
    * @param sharing left out, each handler has a transaction at once
    * @throws {@link CqrsOutboxError} with code `MESSAGE_REJECTED` for what can't be handled as it is
+   * @throws {@link BatchRolledBackError} when it is to be dispatched again, alone
    * @throws what the handlers, or the database, have thrown: the message is not done then
    */
   dispatch(
@@ -40,8 +42,12 @@ export class MessageDispatcher {
     if ('ignored' in decoded) return decoded;
     const { event, eventClass, context } = decoded;
     if (sharing) this.inbox.setSharing(context, sharing);
-    if (event === null) await this.mediator.sendTombstone(eventClass, context);
-    else await this.mediator.send(event, context);
+    try {
+      if (event === null) await this.mediator.sendTombstone(eventClass, context);
+      else await this.mediator.send(event, context);
+    } catch (error) {
+      throw this.inbox.wasInRolledBackBatch(context) ? new BatchRolledBackError(error) : error;
+    }
     return this.inbox.isDuplicate(context) ? 'duplicate' : 'handled';
   }
 }

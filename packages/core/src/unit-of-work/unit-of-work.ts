@@ -78,6 +78,9 @@ export abstract class UnitOfWork {
   /** Whether there is a persistence context already here, or a transaction, be it one that is over. */
   abstract get hasContext(): boolean;
 
+  /** Whether work that is called here may be a part of a transaction that was begun elsewhere: see {@link runInParts}. */
+  abstract get canBePart(): boolean;
+
   /**
    * Runs `work` in a fresh persistence context. Inside a transaction the context is fresh too, but reads through the
    * transaction: another connection would not see its writes, and a database with one connection would lock up.
@@ -93,8 +96,8 @@ export abstract class UnitOfWork {
 
   /**
    * Runs `work` in a transaction as {@link runInTransaction} does, to be called outside of any. `work` does all that it does
-   * by the function that it gets, which can be called in any asynchronous context, and runs each part in a fresh persistence
-   * context of this transaction. When a part resolves, its changes are written and its domain events handled; when one
+   * by the function that it gets, which can be called in any asynchronous context where {@link canBePart} is true, and runs each
+   * part in a fresh persistence context of this transaction, with what is set in the context that it is called in. When a part resolves, its changes are written and its domain events handled; when one
    * rejects, `work` must too. What a part has left running reaches the database no more.
    */
   abstract runInParts<T>(work: (runPart: RunPart) => Promise<T>, options?: TransactionOptions): Promise<T>;

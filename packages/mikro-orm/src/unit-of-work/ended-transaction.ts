@@ -18,20 +18,12 @@ export const ENDED_TRANSACTION: object = new Proxy(Object.freeze({}), {
 /**
  * What `work` has left running must not use the connection while ROLLBACK is on its way: what is sent behind it takes
  * effect at once, outside of any transaction.
- *
- * @param signal when it is aborted, what was left running may not go on in a fork either
  */
-export async function endWith<T>(
-  em: EntityManager,
-  work: () => Promise<T>,
-  signal?: AbortSignal,
-): Promise<T> {
+export async function endWith<T>(em: EntityManager, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
     em.setTransactionContext(ENDED_TRANSACTION);
-    // Its forks inherit the signal, and not the transaction. MikroORM takes one at `fork` alone, and then for each statement.
-    if (signal?.aborted) Object.assign(em, { signal });
     throw error;
   }
 }

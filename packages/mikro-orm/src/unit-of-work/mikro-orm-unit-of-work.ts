@@ -15,6 +15,7 @@ import {
 } from '@mikro-orm/core';
 import type { OutboxConnection } from '../store/outbox-connection.js';
 import { endWith, ENDED_TRANSACTION, EndedTransactionError } from './ended-transaction.js';
+import { maskSignal } from './mask-signal.js';
 import { isSavepoint, OutboxSubscriber } from './outbox.subscriber.js';
 import { TransactionGuard } from './transaction-guard.js';
 import { TransactionLedger } from './transaction-ledger.js';
@@ -54,6 +55,13 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
     return em.getContext(false) !== em || em.isInTransaction() || em.config.get('allowGlobalContext');
   }
 
+  /** Settings of the session, for row-level security, are made at BEGIN. */
+  get canBePart(): boolean {
+    const { em } = this.orm;
+    const context = em.getContext(false);
+    return context === em || context.getSessionContext() === undefined;
+  }
+
   runInContext<T>(work: () => Promise<T>): Promise<T> {
     const { em } = this.orm;
     // The context of a transaction, which may be over, comes before that of a request.
@@ -74,7 +82,7 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
   async runInParts<T>(work: (runPart: RunPart) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
     return this.transact((own) => {
       if (!own) throw new TypeError('UnitOfWork.runInParts must be called outside of a transaction.');
-      return work((part) => this.runPart(own, part, options.signal));
+      return work((part) => this.runPart(own, part, options));
     }, options);
   }
 
@@ -91,8 +99,6 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
     options: TransactionOptions,
   ): Promise<T> {
     const { hasContext } = this;
-    // The guard of the transaction around a savepoint knows nothing of its signal.
-    const forSavepoint = this.orm.em.isInTransaction() ? this.cancelling(options) : {};
     let own: OwnTransaction | undefined;
     try {
       return await this.orm.em.transactional(
@@ -100,9 +106,9 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
           own = await this.own(em, options);
           // MikroORM gives the entities to the context around it, if there is one.
           if (own && !hasContext) this.#ledger.addContext(own.transaction, em);
-          return endWith(em, () => work(own), options.signal);
+          return endWith(em, () => work(own));
         },
-        { clear: true, ...forSavepoint },
+        { clear: true, ...this.cancelling(options) },
       );
     } catch (error) {
       throw own ? own.guard.explain(error) : error;
@@ -119,6 +125,8 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
     const transaction = em.getTransactionContext<object>();
     if (!transaction || isSavepoint(transaction)) return undefined;
     this.#ledger.setOwn(transaction, options);
+    // The guard takes it; of a savepoint it knows nothing.
+    maskSignal(em);
     const guard = await TransactionGuard.watch(transaction, this.connection, this.#parts, options.signal);
     return { em, transaction, guard };
   }
@@ -126,20 +134,21 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
   private async runPart<T>(
     { em: around, transaction, guard }: OwnTransaction,
     work: () => Promise<T>,
-    signal: AbortSignal | undefined,
+    options: TransactionOptions,
   ): Promise<T> {
-    const em = around.fork({
-      keepTransactionContext: true,
-      cloneEventManager: true,
-      disableContextResolution: true,
-    });
-    if (em.getTransactionContext<object>() !== transaction) throw new EndedTransactionError();
+    if (around.getTransactionContext<object>() !== transaction) throw new EndedTransactionError();
+    // Its filters and its schema are those of the context that it is called in.
+    const context = this.orm.em.getContext(false);
+    const cancelling = this.cancelling(options);
+    const em = context.fork({ cloneEventManager: true, disableContextResolution: true, ...cancelling });
+    em.setTransactionContext(transaction);
+    maskSignal(em);
     this.#ledger.addContext(transaction, em);
     const part = new TransactionPart(guard);
     const run = async (): Promise<T> => {
       const result = await work();
       await em.flush();
-      await this.#subscriber?.completePart(em, transaction, signal);
+      await this.#subscriber?.completePart(em, transaction, options.signal);
       await guard.endPart(part);
       return result;
     };

@@ -82,12 +82,7 @@ export class OutboxSubscriber implements EventSubscriber {
     // Who has opened the transaction by hand rolls it back by the same entity manager.
     if (!own) await this.hooks.beforeCommit(committing);
     // Handlers of domain events may hang too.
-    else
-      await endWith(
-        em,
-        () => untilAborted(own.signal, () => this.hooks.beforeCommit(committing)),
-        own.signal,
-      );
+    else await endWith(em, () => untilAborted(own.signal, () => this.hooks.beforeCommit(committing)));
     this.ledger.endSavepoints(transaction);
   }
 

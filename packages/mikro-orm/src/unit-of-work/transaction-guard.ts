@@ -17,7 +17,7 @@ const BY_STATEMENT = 'a statement has failed that ended its transaction';
 /**
  * Notes the statements of one transaction that fail, also when whoever has sent them catches the error: the database may have
  * ended the transaction by itself, and says nothing of it at COMMIT. All ways to the database end at the connection, which is
- * therefore where it listens; it costs a statement nothing that succeeds.
+ * therefore where it listens.
  *
  *   PostgreSQL      refuses what follows by itself, unless a savepoint is rolled back; one statement before COMMIT shows it
  *   MySQL, SQLite   would run what follows outside of any transaction: it is refused here

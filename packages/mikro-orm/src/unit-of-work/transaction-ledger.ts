@@ -2,10 +2,10 @@ import { PendingEvents, type OutboxEntry, type TransactionOptions } from '@cqrs-
 import type { EntityManager } from '@mikro-orm/core';
 import { ENDED_TRANSACTION, EndedTransactionError } from './ended-transaction.js';
 
-/** A nested transaction, and the entity manager that works in it. */
+/** A nested transaction, and the entity manager that works in it: as long as somebody does. */
 interface Savepoint {
-  readonly savepoint: object;
-  readonly em: EntityManager;
+  readonly savepoint: WeakRef<object>;
+  readonly em: WeakRef<EntityManager>;
 }
 
 /** What belongs to each open transaction and savepoint, by the driver's transaction object. It forgets by itself. */
@@ -30,7 +30,7 @@ export class TransactionLedger {
   openSavepoint(savepoint: object, parent: object, em: EntityManager): void {
     this.#pending.set(savepoint, this.pendingOf(parent).openSavepoint());
     const all = this.#savepoints.get(parent) ?? [];
-    all.push({ savepoint, em });
+    all.push({ savepoint: new WeakRef(savepoint), em: new WeakRef(em) });
     this.#savepoints.set(parent, all).set(savepoint, all);
   }
 
@@ -39,9 +39,11 @@ export class TransactionLedger {
    * whoever has that by then: the driver does not know that it has ended.
    */
   endSavepoints(transaction: object): void {
-    for (const { savepoint, em } of this.#savepoints.get(transaction)?.splice(0) ?? []) {
+    for (const { savepoint: ofSavepoint, em } of this.#savepoints.get(transaction)?.splice(0) ?? []) {
+      em.deref()?.setTransactionContext(ENDED_TRANSACTION);
+      const savepoint = ofSavepoint.deref();
+      if (!savepoint) continue;
       this.#ended.add(savepoint);
-      em.setTransactionContext(ENDED_TRANSACTION);
       // MikroORM looks at it before it sends the end of a savepoint, and tells nobody of that on MySQL.
       Reflect.defineProperty(savepoint, 'isRolledBack', {
         get() {

@@ -46,6 +46,10 @@ export class InMemoryUnitOfWork extends UnitOfWork {
     return this.#storage.getStore() !== undefined;
   }
 
+  get canBePart(): boolean {
+    return true;
+  }
+
   runInContext<T>(work: () => Promise<T>): Promise<T> {
     const { transaction } = this;
     // Outside of a transaction no aggregate can be registered: any context is as fresh as another.

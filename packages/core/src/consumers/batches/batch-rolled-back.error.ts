@@ -1,5 +1,3 @@
-import { EventHandlingError } from '../../cqrs-outbox.error.js';
-
 /**
  * A handler was run together with those of other messages, and one of them, it is not said which, has failed: none has had
  * an effect on the database. No failure of the message: it is tried again at once, alone.
@@ -11,10 +9,4 @@ export class BatchRolledBackError extends Error {
     });
     this.name = BatchRolledBackError.name;
   }
-}
-
-/** Whether a message must be handled again for what its batch has failed for. */
-export function isOfRolledBackBatch(error: unknown): boolean {
-  if (!(error instanceof EventHandlingError)) return error instanceof BatchRolledBackError;
-  return error.failures.some((failure) => failure.error instanceof BatchRolledBackError);
 }

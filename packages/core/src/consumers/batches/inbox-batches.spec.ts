@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import type { ResolvedOptions } from '../../cqrs-outbox.options.js';
 import type { PendingEvents } from '../../unit-of-work/pending-events.js';
 import { UnitOfWork, type RunPart, type TransactionOptions } from '../../unit-of-work/unit-of-work.js';
 import { BatchRolledBackError } from './batch-rolled-back.error.js';
@@ -16,6 +15,7 @@ class ScriptedUnitOfWork extends UnitOfWork {
   readonly sizes: number[] = [];
 
   readonly hasContext = false;
+  readonly canBePart = true;
 
   setHooks(): void {}
   runInContext<T>(work: () => Promise<T>): Promise<T> {
@@ -49,8 +49,7 @@ describe('handlers that wait for a batch', () => {
   let unitOfWork: ScriptedUnitOfWork;
 
   const createBatches = (handlerTimeoutMs: number, maxTransactions = 2): InboxBatches => {
-    const consumer = { handlerTimeoutMs, batch: { maxMessages: 10, maxTransactions } };
-    return new InboxBatches(unitOfWork, { consumer } as ResolvedOptions);
+    return new InboxBatches(unitOfWork, { maxMessages: 10, maxTransactions }, handlerTimeoutMs);
   };
 
   beforeEach(() => {
@@ -61,7 +60,9 @@ describe('handlers that wait for a batch', () => {
 
   it('share one transaction, and the next takes those that have come meanwhile', async () => {
     const batches = createBatches(10_000);
-    const handling = [1, 2, 3].map((result) => batches.together(async () => after(10).then(() => result)));
+    const handling = [1, 2, 3].map((result) =>
+      batches.together('a handler', async () => after(10).then(() => result)),
+    );
     await jest.advanceTimersByTimeAsync(100);
     expect(await Promise.all(handling)).toEqual([1, 2, 3]);
     expect(unitOfWork.sizes).toEqual([3]);
@@ -69,10 +70,13 @@ describe('handlers that wait for a batch', () => {
 
   it('get another beside one that is old, in which a handler hangs', async () => {
     const batches = createBatches(10_000);
-    const hanging = batches.together(never);
+    const hanging = batches.together('a handler', never);
     const lost = expect(hanging).rejects.toMatchObject({ code: 'HANDLER_TIMEOUT' });
     await jest.advanceTimersByTimeAsync(1);
-    const others = Promise.all([batches.together(async () => 'a'), batches.together(async () => 'b')]);
+    const others = Promise.all([
+      batches.together('a handler', async () => 'a'),
+      batches.together('a handler', async () => 'b'),
+    ]);
     let done: unknown;
     void others.then((results) => (done = results));
     await jest.advanceTimersByTimeAsync(400);
@@ -85,10 +89,10 @@ describe('handlers that wait for a batch', () => {
   it('do not wait for what others do after their commit', async () => {
     const batches = createBatches(10_000, 1);
     unitOfWork.afterCommit = never;
-    void batches.together(async () => 'first');
+    void batches.together('a handler', async () => 'first');
     await jest.advanceTimersByTimeAsync(1);
     unitOfWork.afterCommit = async () => undefined;
-    expect(await batches.together(async () => 'second')).toBe('second');
+    expect(await batches.together('a handler', async () => 'second')).toBe('second');
   });
 
   it('do not wait for what one that is alone does after its commit', async () => {
@@ -98,7 +102,7 @@ describe('handlers that wait for a batch', () => {
       await never();
     });
     await jest.advanceTimersByTimeAsync(1);
-    expect(await batches.together(async () => 'second')).toBe('second');
+    expect(await batches.together('a handler', async () => 'second')).toBe('second');
     // Its turn was given back once: two that are alone are not alone at the same time.
     let running = 0;
     let most = 0;
@@ -116,7 +120,7 @@ describe('handlers that wait for a batch', () => {
 
   it('are taken for half of the time limit only, so that the last has as much again', async () => {
     const batches = createBatches(200);
-    const handling = Array.from({ length: 5 }, () => batches.together(() => after(45)));
+    const handling = Array.from({ length: 5 }, () => batches.together('a handler', () => after(45)));
     const settled = Promise.allSettled(handling);
     await jest.advanceTimersByTimeAsync(30_000);
     expect((await settled).map(({ status }) => status)).toEqual(Array(5).fill('fulfilled'));
@@ -127,7 +131,7 @@ describe('handlers that wait for a batch', () => {
     const batches = createBatches(200);
     unitOfWork.begin = () => after(250);
     const handle = jest.fn(async () => undefined);
-    const error: Promise<unknown> = batches.together(handle).catch((reason: unknown) => reason);
+    const error: Promise<unknown> = batches.together('a handler', handle).catch((reason: unknown) => reason);
     await jest.advanceTimersByTimeAsync(1_000);
     expect(await error).toBeInstanceOf(BatchRolledBackError);
     expect(handle).not.toHaveBeenCalled();

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { ResolvedOptions } from '../../cqrs-outbox.options.js';
+import { Logger } from '@nestjs/common';
+import { messageOf } from '../../cqrs-outbox.error.js';
 import type { RunPart, UnitOfWork } from '../../unit-of-work/unit-of-work.js';
 import { ConcurrencyLimit } from '../concurrency-limit.js';
 import type { ResolvedBatchOptions } from '../consumer.options.js';
@@ -12,6 +13,8 @@ const MAX_AGE_MS = 250;
 
 /** One handler of one message, that waits for a batch or is in one. */
 interface Job {
+  /** The handler and its message, as messages name them. */
+  readonly what: string;
   readonly handle: (limit: HandlerLimit) => Promise<unknown>;
   /** Runs in the asynchronous context of its message: its correlation, its span, its request context. */
   readonly inContext: <T>(work: () => Promise<T>) => Promise<T>;
@@ -29,32 +32,33 @@ interface Job {
  * to them. There are `maxTransactions` at most, those of handlers that run alone included.
  */
 export class InboxBatches {
+  readonly #logger = new Logger('Inbox');
   readonly #outside = AsyncLocalStorage.snapshot();
   readonly #waiting: Job[] = [];
   readonly #transactions: ConcurrencyLimit;
-  readonly #settings: ResolvedBatchOptions;
   readonly #lanes: BatchLanes;
   /** At least as much as the whole batch has lasted is left to the last of its handlers. */
   readonly #maxAgeMs: number;
 
   constructor(
     private readonly unitOfWork: UnitOfWork,
-    private readonly options: ResolvedOptions,
+    private readonly settings: ResolvedBatchOptions,
+    private readonly handlerTimeoutMs: number,
   ) {
-    this.#settings = options.consumer.batch || { maxMessages: 1, maxTransactions: 1 };
-    this.#transactions = new ConcurrencyLimit(this.#settings.maxTransactions);
-    this.#maxAgeMs = Math.min(MAX_AGE_MS, options.consumer.handlerTimeoutMs / 2);
-    this.#lanes = new BatchLanes(this.#settings, this.#maxAgeMs, () => this.#waiting.length);
+    this.#transactions = new ConcurrencyLimit(settings.maxTransactions);
+    this.#maxAgeMs = Math.min(MAX_AGE_MS, handlerTimeoutMs / 2);
+    this.#lanes = new BatchLanes(settings, this.#maxAgeMs, () => this.#waiting.length);
   }
 
   /**
    * Runs `handle` as a part of a batch, and resolves when that has committed.
    *
+   * @param what the handler and its message, for the text of errors
    * @throws {@link BatchRolledBackError} when it was rolled back; what `handle` itself has thrown, when it was in it alone
    */
-  together(handle: Job['handle']): Promise<unknown> {
+  together(what: string, handle: Job['handle']): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ handle, inContext: AsyncLocalStorage.snapshot(), resolve, reject });
+      this.#waiting.push({ what, handle, inContext: AsyncLocalStorage.snapshot(), resolve, reject });
       this.#outside(() => this.#lanes.open((free, begun) => this.runBatch(free, begun)));
     });
   }
@@ -79,7 +83,7 @@ export class InboxBatches {
     await this.#transactions.acquire();
     begun();
     const jobs: Job[] = [];
-    const limit = new HandlerLimit('A batch of messages', this.options.consumer.handlerTimeoutMs);
+    const limit = new HandlerLimit(() => jobs.at(-1)?.what ?? 'A batch of messages', this.handlerTimeoutMs);
     const end = once(() => {
       this.#transactions.release();
       free();
@@ -97,8 +101,12 @@ export class InboxBatches {
       for (const [index, { resolve }] of jobs.entries()) resolve(results[index]);
     } catch (error) {
       const reason = jobs.length === 1 ? error : new BatchRolledBackError(error);
+      if (jobs.length > 1)
+        this.#logger.warn(
+          `${jobs.length} messages are handled again, each alone, since one of them has failed: ${messageOf(error)}`,
+        );
       // Where there is no transaction to begin, nobody should wait for one.
-      if (jobs.length === 0) jobs.push(...this.#waiting.splice(0, this.#settings.maxMessages));
+      if (jobs.length === 0) jobs.push(...this.#waiting.splice(0, this.settings.maxMessages));
       for (const { reject } of jobs) reject(reason);
     } finally {
       end();
@@ -109,7 +117,7 @@ export class InboxBatches {
   private async runParts(jobs: Job[], limit: HandlerLimit, runPart: RunPart): Promise<unknown[]> {
     const startedAt = performance.now();
     const results: unknown[] = [];
-    while (jobs.length < this.#settings.maxMessages && performance.now() - startedAt < this.#maxAgeMs) {
+    while (jobs.length < this.settings.maxMessages && performance.now() - startedAt < this.#maxAgeMs) {
       // What is taken now would be told that it has failed.
       limit.signal.throwIfAborted();
       const job = this.#waiting.shift();
