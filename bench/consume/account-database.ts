@@ -17,6 +17,8 @@ export interface Outcome {
 /** A database of a way's own: the tables of the library, and accounts that messages credit. */
 export interface AccountDatabase {
   readonly ormOptions: OutboxDatabase['ormOptions'];
+  /** The database's clock in milliseconds since 1970, in SQL. */
+  readonly now: string;
   /** By the raw driver, in one transaction: for each message its inbox row, and the UPDATE. */
   credit(credits: readonly Credit[]): Promise<void>;
   outcome(): Promise<Outcome>;
@@ -27,3 +29,6 @@ export interface AccountDatabase {
 
 /** The name by which a hand-written consumer is in the inbox. */
 export const HANDLER = 'CreditAccount';
+
+/** What a handler does, by MikroORM: its own, and that of whoever writes the consumer by hand. */
+export const UPDATE = 'update bench_account set total = total + ? where id = ?';

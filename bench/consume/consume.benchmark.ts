@@ -4,6 +4,7 @@ import type { AccountDatabase } from './account-database.ts';
 import { createAccountDatabase } from './create-account-database.ts';
 import type { ConsumerSettings } from './message-source.ts';
 import { openSource } from './open-source.ts';
+import { startByHandWithOrm } from './orm-consumer.ts';
 import { rateOf, startByHand, startOurs, type Rate, type StartConsumer } from './run.ts';
 
 const SIZE = 20_000;
@@ -48,42 +49,55 @@ async function measureBroker(
   };
   const ours = await way('the library', startOurs);
   const byHand = await way('hand-written consumer', startByHand);
+  const withOrm = await way('hand-written consumer with MikroORM', startByHandWithOrm);
+  const ways = [ours, byHand, withOrm];
   try {
-    await alternate(ours, byHand, broker, settings, context);
+    await alternate(ways, broker, settings, context);
   } finally {
-    await Promise.all([ours.database.drop(), byHand.database.drop()]);
+    await Promise.all(ways.map(({ database }) => database.drop()));
   }
   const { batchSize } = settings;
-  const work = `consume ${SIZE} from ${NAMES[broker]}${batchSize > 1 ? ` by batches of ${batchSize}` : ''}`;
+  const batches = batchSize > 1 ? ` by batches of ${batchSize}` : '';
+  const work = `${SIZE} from ${NAMES[broker]}${batches}`;
   const what = `consume: hand-written consumer${batchSize > 1 ? ' with the same batches' : ''}, raw driver and client`;
   return [
     {
-      work: `${work}, ${context.database.name}`,
+      work: `consume ${work}, ${context.database.name}`,
       unit: 'msg/s',
-      values: ours.rates.map(({ messagesPerSecond }) => messagesPerSecond),
-      floor: { what, values: byHand.rates.map(({ messagesPerSecond }) => messagesPerSecond) },
+      values: speeds(ours),
+      floor: { what, values: speeds(byHand) },
       target: { kind: 'ratio at least', value: MIN_RATIO },
     },
     {
-      work: `${work}, CPU, ${context.database.name}`,
+      work: `consume ${work}, CPU, ${context.database.name}`,
       unit: 'µs/msg',
       values: ours.rates.map(({ cpuMicroseconds }) => cpuMicroseconds),
       floor: { what, values: byHand.rates.map(({ cpuMicroseconds }) => cpuMicroseconds) },
     },
+    {
+      work: `by hand with MikroORM, ${work}, ${context.database.name}`,
+      unit: 'msg/s',
+      values: speeds(withOrm),
+      floor: { what, values: speeds(byHand) },
+    },
   ];
 }
 
-/** Who goes first changes with each run. The run before the first warms up the compiler. */
+function speeds({ rates }: Way): number[] {
+  return rates.map(({ messagesPerSecond }) => messagesPerSecond);
+}
+
+/** Who goes first, and who after whom, changes with each run. The run before the first warms up the compiler. */
 async function alternate(
-  a: Way,
-  b: Way,
+  ways: readonly Way[],
   broker: BrokerName,
   settings: ConsumerSettings,
   context: DatabaseContext,
 ): Promise<void> {
   const { runs } = context;
   for (let run = 0; run <= runs; run += 1) {
-    for (const { name, start, database, rates } of run % 2 === 0 ? [a, b] : [b, a]) {
+    for (let turn = 0; turn < ways.length; turn += 1) {
+      const { name, start, database, rates } = ways[(run + turn) % ways.length]!;
       const which = run === 0 ? 'warming up' : `run ${run} of ${runs}`;
       context.progress(`${NAMES[broker]}, ${which}, ${name}`);
       const source = await openSource(broker, context);

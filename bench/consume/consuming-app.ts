@@ -14,10 +14,8 @@ import { Inject, type INestMicroservice } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import { ScheduleModule } from '@nestjs/schedule';
-import type { AccountDatabase } from './account-database.ts';
+import { UPDATE, type AccountDatabase } from './account-database.ts';
 import { Credited } from './credited.ts';
-
-const UPDATE = 'update bench_account set total = total + ? where id = ?';
 
 /** Adds the money to the account by one statement, in the transaction of its inbox row. */
 class CreditAccount implements HandlesEvent<Credited> {

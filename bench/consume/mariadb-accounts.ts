@@ -1,11 +1,10 @@
 import { createPool, type Pool, type RowDataPacket } from 'mysql2/promise';
 import { MariaDbOutbox } from '../servers/mariadb.ts';
-import { HANDLER, type AccountDatabase, type Credit, type Outcome } from './account-database.ts';
+import { HANDLER, UPDATE, type AccountDatabase, type Credit, type Outcome } from './account-database.ts';
 import { accountOf, TOPIC_KEYS } from './credited.ts';
 
 const NOW = `timestampdiff(microsecond, '1970-01-01', utc_timestamp(3)) div 1000`;
 const RECORD = `insert into cqrs_inbox (message_id, handler, received_at) values (?, ?, ${NOW})`;
-const UPDATE = 'update bench_account set total = total + ? where id = ?';
 
 /** Accounts in MariaDB by mysql2, which is also the driver under MikroORM. */
 export class MariaDbAccounts implements AccountDatabase {
@@ -17,6 +16,7 @@ export class MariaDbAccounts implements AccountDatabase {
     return new MariaDbAccounts(outbox, pool);
   }
 
+  readonly now = NOW;
   readonly #outbox: MariaDbOutbox;
   readonly #pool: Pool;
 

@@ -20,6 +20,7 @@ export class PostgresAccounts implements AccountDatabase {
     return new PostgresAccounts(outbox, pool);
   }
 
+  readonly now = NOW;
   readonly #outbox: PostgresOutbox;
   readonly #pool: pg.Pool;
 
