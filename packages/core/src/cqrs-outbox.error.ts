@@ -146,6 +146,15 @@ export function messageOf(error: unknown): string {
     : inspect(error, { depth: 1 });
 }
 
+/** So much of a stack is kept, in characters: as much as the stores do. */
+const MAX_STACK_LENGTH = 8_000;
+
+/** The stack of what was thrown, cut where it is very long: that of the last handler's own error, where handlers have failed. */
+export function stackOf(error: unknown): string | undefined {
+  const thrown = error instanceof EventHandlingError ? error.failures.at(-1)?.error : error;
+  return thrown instanceof Error ? thrown.stack?.slice(0, MAX_STACK_LENGTH) : undefined;
+}
+
 function describeViolations(violations: readonly PropertyViolation[]): string {
   return violations
     .map(

@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { CqrsOutboxError, EventHandlingError, messageOf } from '../cqrs-outbox.error.js';
+import { CqrsOutboxError, messageOf, stackOf } from '../cqrs-outbox.error.js';
 import type { ResolvedOptions } from '../cqrs-outbox.options.js';
 import { WIRE_HEADERS } from '../messages/message.js';
 import { backoffMs } from '../relay/failures/backoff.js';
@@ -17,9 +17,6 @@ import type { InboxStore } from './inbox-store.js';
 import { isRejection, type MessageDispatcher } from './message-dispatcher.js';
 import type { MessagePart } from './rejected-message.js';
 import { describeMessage, MAX_HEADER_BYTES, type ReceivedMessage } from './received-message.js';
-
-/** So much of a stack is kept, in characters. */
-const MAX_STACK_LENGTH = 8_192;
 
 /** How a message's tries went so far. */
 interface Progress {
@@ -169,9 +166,4 @@ export class MessageAttempts {
 /** The broker still has the message as it was sent: a dead letter would keep less of it. */
 function isOurFault(error: unknown): boolean {
   return error instanceof CqrsOutboxError && error.code === 'PAYLOAD_BYTES_LOST';
-}
-
-function stackOf(error: unknown): string | undefined {
-  const cause = error instanceof EventHandlingError ? error.failures.at(-1)?.error : error;
-  return cause instanceof Error ? cause.stack?.slice(0, MAX_STACK_LENGTH) : undefined;
 }

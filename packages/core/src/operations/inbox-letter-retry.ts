@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { CqrsOutboxError, EventHandlingError, messageOf } from '../cqrs-outbox.error.js';
+import { CqrsOutboxError, messageOf, stackOf } from '../cqrs-outbox.error.js';
 import type { InboxDeadLetter, InboxDeadLetterContent } from '../consumers/inbox-dead-letter.js';
 import type { InboxStore } from '../consumers/inbox-store.js';
 import type { MessageDecoder } from '../consumers/message-decoder.js';
@@ -83,9 +83,4 @@ export function whyIncomplete({ incompleteParts }: InboxDeadLetter): string {
     `it is not kept as it came (${incompleteParts.join(', ')}), so that its handlers would get another message; ` +
     `have its publisher send it again, and discard this one`
   );
-}
-
-function stackOf(error: unknown): string | undefined {
-  const thrown = error instanceof EventHandlingError ? error.failures.at(-1)?.error : error;
-  return thrown instanceof Error ? thrown.stack : undefined;
 }

@@ -1,5 +1,5 @@
 import type { Logger } from '@nestjs/common';
-import { messageOf } from '../cqrs-outbox.error.js';
+import { messageOf, stackOf } from '../cqrs-outbox.error.js';
 import type { ArchiveStore } from '../operations/archive-store.js';
 import type { StoredEntry } from '../outbox/outbox-entry.js';
 import type { Failure, OutboxStore } from '../outbox/outbox-store.js';
@@ -234,10 +234,6 @@ function resultOf(entry: StoredEntry, result: PublishResult | undefined): Publis
   return result ?? { status: 'held' };
 }
 
-/** So much of a stack is kept, in characters. */
-const MAX_STACK_LENGTH = 8_192;
-
 function failureOf(error: unknown): Failure {
-  const stack = error instanceof Error ? error.stack?.slice(0, MAX_STACK_LENGTH) : undefined;
-  return { error: messageOf(error), stack };
+  return { error: messageOf(error), stack: stackOf(error) };
 }
