@@ -1,3 +1,5 @@
+import { turnsOf } from './turns.ts';
+
 /** One of the ways that are compared: does the work once. */
 export type Way = () => unknown;
 
@@ -13,7 +15,8 @@ export interface Slicing {
 
 /**
  * Calls per second of each way, one value for each run. The ways take turns in short slices, so that what else the machine
- * does meets all of them alike, and so does what a slice leaves behind for the next: see {@link turnsOf}. A run before the first warms up the compiler.
+ * does meets all of them alike, and so does what a slice leaves behind for the next: see {@link turnsOf}. A run before the first
+ * warms up the compiler.
  */
 export async function slicedRates(
   ways: readonly Way[],
@@ -43,18 +46,6 @@ async function secondsOf(ways: readonly Way[], slicing: Slicing): Promise<number
     }
   }
   return seconds;
-}
-
-/**
- * Who comes after whom in a slice: a row of a balanced Latin square. In as many slices as there are ways each is once in every
- * place, and follows each other once (where their number is even). A slice finds this process and the database as
- * the one before has left them, which must not always be the same one.
- */
-function turnsOf(ways: number, slice: number): number[] {
-  return Array.from({ length: ways }, (_, turn) => {
-    const step = turn % 2 === 0 ? ways - turn / 2 : (turn + 1) / 2;
-    return (slice + step) % ways;
-  });
 }
 
 async function workOff(work: Way, { calls, atATime = 1 }: Slicing): Promise<void> {

@@ -1,3 +1,4 @@
+import { turnsOf } from '../app/turns.ts';
 import type { Measurement } from '../cli/measurement.ts';
 import type { BrokerName, DatabaseContext } from '../servers/bench-context.ts';
 import type { AccountDatabase } from './account-database.ts';
@@ -96,8 +97,8 @@ async function alternate(
 ): Promise<void> {
   const { runs } = context;
   for (let run = 0; run <= runs; run += 1) {
-    for (let turn = 0; turn < ways.length; turn += 1) {
-      const { name, start, database, rates } = ways[(run + turn) % ways.length]!;
+    for (const turn of turnsOf(ways.length, run)) {
+      const { name, start, database, rates } = ways[turn]!;
       const which = run === 0 ? 'warming up' : `run ${run} of ${runs}`;
       context.progress(`${NAMES[broker]}, ${which}, ${name}`);
       const source = await openSource(broker, context);

@@ -95,15 +95,18 @@ class GivesUp implements ExceptionFilter<Error> {
   }
 }
 
-@EventHandler(CratePacked)
-@UseFilters(GivesUp)
-class Translated implements HandlesEvent<CratePacked> {
+@Injectable()
+abstract class FailsNowAndThen implements HandlesEvent<CratePacked> {
   constructor(private readonly record: Record) {}
 
   async handle(event: CratePacked): Promise<void> {
     this.record.noteAndFail(event);
   }
 }
+
+@EventHandler(CratePacked)
+@UseFilters(GivesUp)
+class Translated extends FailsNowAndThen {}
 
 class RetriesTwice implements NestInterceptor {
   intercept(_: ExecutionContext, next: CallHandler) {
@@ -113,13 +116,7 @@ class RetriesTwice implements NestInterceptor {
 
 @EventHandler(CratePacked)
 @UseInterceptors(RetriesTwice)
-class Retried implements HandlesEvent<CratePacked> {
-  constructor(private readonly record: Record) {}
-
-  async handle(event: CratePacked): Promise<void> {
-    this.record.noteAndFail(event);
-  }
-}
+class Retried extends FailsNowAndThen {}
 
 const TOGETHER: ConsumerOptions = { ...QUICK, batch: { maxMessages: 50, maxTransactions: 1 } };
 

@@ -97,8 +97,9 @@ export abstract class UnitOfWork {
   /**
    * Runs `work` in a transaction as {@link runInTransaction} does, to be called outside of any. `work` does all that it does
    * by the function that it gets, which can be called in any asynchronous context where {@link canBePart} is true, and runs each
-   * part in a fresh persistence context of this transaction, with what is set in the context that it is called in. When a part resolves, its changes are written and its domain events handled; when one
-   * rejects, `work` must too. What a part has left running reaches the database no more.
+   * part in a fresh persistence context of this transaction, with what is set in the context that it is called in. When a part
+   * resolves, its changes are written and its domain events handled; when one rejects, `work` must too. What a part has left
+   * running reaches the database no more.
    */
   abstract runInParts<T>(work: (runPart: RunPart) => Promise<T>, options?: TransactionOptions): Promise<T>;
 

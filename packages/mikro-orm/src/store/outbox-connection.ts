@@ -36,6 +36,11 @@ export class OutboxConnection {
       );
   }
 
+  /** Whether a statement in flight can be cancelled: SQLite can't, and does not wait in one either. */
+  get canCancel(): boolean {
+    return this.dialect !== 'sqlite';
+  }
+
   /** The pool, connected. */
   async client(): Promise<OutboxKysely> {
     const connection = this.connection;

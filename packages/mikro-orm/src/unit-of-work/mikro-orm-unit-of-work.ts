@@ -115,9 +115,9 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
     }
   }
 
-  /** SQLite can't cancel a statement, and does not wait in one either. */
+  /** How MikroORM is told of the signal. */
   private cancelling({ signal }: TransactionOptions) {
-    if (!signal || this.connection.dialect === 'sqlite') return { signal };
+    if (!signal || !this.connection.canCancel) return { signal };
     return { signal, inflightQueryAbortStrategy: 'cancel query' } as const;
   }
 

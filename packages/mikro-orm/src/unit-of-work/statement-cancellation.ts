@@ -38,8 +38,7 @@ export class StatementCancellation {
   }
 
   private readonly onAbort = (): void => {
-    // SQLite can't, and does not wait in a statement either.
-    if (this.outbox.dialect !== 'sqlite' && this.#inFlight > 0) this.#cancelling = this.cancel();
+    if (this.outbox.canCancel && this.#inFlight > 0) this.#cancelling = this.cancel();
   };
 
   private async cancel(): Promise<void> {

@@ -139,9 +139,9 @@ export class MikroOrmInboxStore extends InboxStore {
     });
   }
 
-  /** A transaction of the unit of work cancels its statements by itself, a savepoint does not. SQLite can't. */
+  /** A transaction of the unit of work cancels its statements by itself, a savepoint does not. */
   private cancelling(transaction: object, signal: AbortSignal | undefined) {
-    if (!signal || !isSavepoint(transaction) || this.connection.dialect === 'sqlite') return undefined;
+    if (!signal || !isSavepoint(transaction) || !this.connection.canCancel) return undefined;
     return { signal, inflightQueryAbortStrategy: 'cancel query' } as const;
   }
 
