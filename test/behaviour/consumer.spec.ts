@@ -13,7 +13,7 @@ import {
   type MessageContext,
 } from '@cqrs-outbox/core';
 import { EntityManager } from '@mikro-orm/core';
-import { KafkaContext, RmqContext } from '@nestjs/microservices';
+import { KafkaContext, RmqContext, ServerRMQ } from '@nestjs/microservices';
 import { Type } from 'class-transformer';
 import { IsDate, IsInt } from 'class-validator';
 import { describeWith } from '../services/describe-with.ts';
@@ -290,13 +290,21 @@ describeWith([], 'the RabbitMQ deserializer', () => {
 
   it("unpacks Nest's packet", () => {
     const packet = { pattern: 'meetings.closed', data: { a: 1 } };
-    expect(deserializer.deserialize(packet, properties)).toEqual({ pattern: 'meetings', data: { a: 1 } });
+    expect(deserializer.deserialize(packet, properties).data).toEqual({ a: 1 });
   });
 
   it('leaves alone a bare payload, also one that looks like a packet', () => {
     const payload = { pattern: 'tartan', data: 'blue' };
-    expect(deserializer.deserialize(payload, properties)).toEqual({ pattern: 'meetings', data: payload });
-    expect(deserializer.deserialize('not json', {})).toEqual({ pattern: 'meetings', data: 'not json' });
-    expect(deserializer.deserialize(null)).toEqual({ pattern: 'meetings', data: null });
+    expect(deserializer.deserialize(payload, properties).data).toEqual(payload);
+    expect(deserializer.deserialize('not json', {}).data).toBe('not json');
+    expect(deserializer.deserialize(null).data).toBeNull();
+  });
+
+  it.each(['meetings', 'meetings.#', '1e3', '"quoted"'])('leads to the controller of %s', async (pattern) => {
+    const server = new ServerRMQ({ deserializer: new RabbitMqEventDeserializer(pattern) });
+    const handled: unknown[] = [];
+    server.addHandler(pattern, async (data) => void handled.push(data), true);
+    await server.handleMessage({ content: Buffer.from('{"a":1}'), properties, fields: {} }, {});
+    expect(handled).toEqual([{ a: 1 }]);
   });
 });
