@@ -8,30 +8,36 @@ interface Savepoint {
   readonly em: WeakRef<EntityManager>;
 }
 
-/** What belongs to each open transaction and savepoint, by the driver's transaction object. It forgets by itself. */
+/** What belongs to one transaction or savepoint. */
+class TransactionNotes {
+  inserted: readonly OutboxEntry[] = [];
+  own: TransactionOptions | undefined;
+  /** Of an outermost transaction, shared by itself and each of them. */
+  savepoints: Savepoint[] | undefined;
+  /** Of a savepoint: whether the transaction around it has ended. */
+  hasEnded = false;
+  readonly contexts: EntityManager[] = [];
+
+  constructor(readonly pending: PendingEvents) {}
+}
+
+/**
+ * What belongs to each transaction and savepoint, on the driver's transaction object. A WeakMap would be the wrong place: minor
+ * garbage collections take its values for alive, and each transaction's whole persistence context would stay until a major one.
+ */
 export class TransactionLedger {
-  readonly #pending = new WeakMap<object, PendingEvents>();
-  readonly #inserted = new WeakMap<object, readonly OutboxEntry[]>();
-  readonly #own = new WeakMap<object, TransactionOptions>();
-  /** Those of an outermost transaction, by each of them and by itself. */
-  readonly #savepoints = new WeakMap<object, Savepoint[]>();
-  readonly #ended = new WeakSet<object>();
-  readonly #contexts = new WeakMap<object, EntityManager[]>();
+  readonly #key = Symbol('cqrs-outbox');
 
   pendingOf(transaction: object): PendingEvents {
-    let pending = this.#pending.get(transaction);
-    if (!pending) {
-      pending = new PendingEvents();
-      this.#pending.set(transaction, pending);
-    }
-    return pending;
+    return this.notesOf(transaction).pending;
   }
 
   openSavepoint(savepoint: object, parent: object, em: EntityManager): void {
-    this.#pending.set(savepoint, this.pendingOf(parent).openSavepoint());
-    const all = this.#savepoints.get(parent) ?? [];
-    all.push({ savepoint: new WeakRef(savepoint), em: new WeakRef(em) });
-    this.#savepoints.set(parent, all).set(savepoint, all);
+    const ofParent = this.notesOf(parent);
+    const notes = new TransactionNotes(ofParent.pending.openSavepoint());
+    notes.savepoints = ofParent.savepoints ??= [];
+    notes.savepoints.push({ savepoint: new WeakRef(savepoint), em: new WeakRef(em) });
+    this.keep(savepoint, notes);
   }
 
   /**
@@ -39,11 +45,11 @@ export class TransactionLedger {
    * whoever has that by then: the driver does not know that it has ended.
    */
   endSavepoints(transaction: object): void {
-    for (const { savepoint: ofSavepoint, em } of this.#savepoints.get(transaction)?.splice(0) ?? []) {
+    for (const { savepoint: ofSavepoint, em } of this.notesOf(transaction).savepoints?.splice(0) ?? []) {
       em.deref()?.setTransactionContext(ENDED_TRANSACTION);
       const savepoint = ofSavepoint.deref();
       if (!savepoint) continue;
-      this.#ended.add(savepoint);
+      this.notesOf(savepoint).hasEnded = true;
       // MikroORM looks at it before it sends the end of a savepoint, and tells nobody of that on MySQL.
       Reflect.defineProperty(savepoint, 'isRolledBack', {
         get() {
@@ -55,35 +61,43 @@ export class TransactionLedger {
 
   /** Whether the transaction around a savepoint has ended. */
   hasEnded(savepoint: object): boolean {
-    return this.#ended.has(savepoint);
+    return this.notesOf(savepoint).hasEnded;
   }
 
   recordInserted(transaction: object, entries: readonly OutboxEntry[]): void {
-    this.#inserted.set(transaction, entries);
+    this.notesOf(transaction).inserted = entries;
   }
 
   insertedIn(transaction: object): readonly OutboxEntry[] {
-    return this.#inserted.get(transaction) ?? [];
+    return this.notesOf(transaction).inserted;
   }
 
   /** Says that the unit of work has opened the transaction, and how it is to run. */
   setOwn(transaction: object, options: TransactionOptions): void {
-    this.#own.set(transaction, options);
+    this.notesOf(transaction).own = options;
   }
 
   /** Undefined for a transaction that user code has opened, and ends by itself. */
   ownOptionsOf(transaction: object): TransactionOptions | undefined {
-    return this.#own.get(transaction);
+    return this.notesOf(transaction).own;
   }
 
   /** Notes a persistence context of the transaction whose entities go nowhere else at its end. */
   addContext(transaction: object, em: EntityManager): void {
-    const contexts = this.#contexts.get(transaction) ?? [];
-    contexts.push(em);
-    this.#contexts.set(transaction, contexts);
+    this.notesOf(transaction).contexts.push(em);
   }
 
   contextsOf(transaction: object): readonly EntityManager[] {
-    return this.#contexts.get(transaction) ?? [];
+    return this.notesOf(transaction).contexts;
+  }
+
+  private notesOf(transaction: object): TransactionNotes {
+    const { [this.#key]: notes } = transaction as Record<symbol, TransactionNotes | undefined>;
+    return notes ?? this.keep(transaction, new TransactionNotes(new PendingEvents()));
+  }
+
+  private keep(transaction: object, notes: TransactionNotes): TransactionNotes {
+    Object.defineProperty(transaction, this.#key, { value: notes });
+    return notes;
   }
 }
