@@ -33,11 +33,11 @@ export class HandlerLimit {
    * @throws {@link CqrsOutboxError} with code `HANDLER_TIMEOUT`
    */
   async watch<T>(transact: () => Promise<T>): Promise<T> {
-    const isOver = new Promise<never>((_, reject) => {
-      this.#timer = setTimeout(() => this.onOver(reject), this.limitMs);
-    });
     try {
-      return await Promise.race([transact(), isOver]);
+      return await new Promise<T>((resolve, reject) => {
+        this.#timer = setTimeout(() => this.onOver(reject), this.limitMs);
+        transact().then(resolve, reject);
+      });
     } finally {
       this.stop();
     }
@@ -50,9 +50,12 @@ export class HandlerLimit {
    */
   async run<T>(handle: () => Promise<T>): Promise<T> {
     this.signal.throwIfAborted();
-    const isOver = new Promise<never>((_, reject) => (this.#giveUpHandler = reject));
-    const handled = handle().finally(() => this.onSettled());
-    return Promise.race([handled, isOver]);
+    return new Promise<T>((resolve, reject) => {
+      this.#giveUpHandler = reject;
+      handle()
+        .finally(() => this.onSettled())
+        .then(resolve, reject);
+    });
   }
 
   /** What is committed has not failed, whatever runs after it. */

@@ -174,8 +174,9 @@ function isCompressed(headers: Readonly<Record<string, string>>): boolean {
 /** Without a prototype, so that a header named `__proto__` is a header like any other. */
 function textHeaders(headers: unknown): Record<string, string> {
   const text = Object.create(null) as Record<string, string>;
-  for (const [name, value] of isRecord(headers) ? Object.entries(headers) : []) {
-    const header = textOf(value);
+  if (!isRecord(headers)) return text;
+  for (const name of Object.keys(headers)) {
+    const header = textOf(headers[name]);
     if (header !== undefined) text[name] = header;
   }
   return text;
@@ -213,7 +214,8 @@ function textOf(value: unknown): string | undefined {
 
 /** The headers that are the user's own. */
 export function userHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !isReservedHeader(name)));
+  const names = Object.keys(headers).filter((name) => !isReservedHeader(name));
+  return Object.fromEntries(names.map((name) => [name, headers[name] ?? '']));
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -24,27 +24,26 @@ export class CommitStep implements TransactionHooks {
     private readonly scope: ExecutionScope,
   ) {}
 
-  async completePart(transaction: CommittingTransaction): Promise<void> {
+  completePart(transaction: CommittingTransaction): Promise<void> | undefined {
     this.collect(transaction);
-    await this.handleDomainEvents(transaction);
-    const { failure } = transaction.pending;
-    if (failure) throw new UnitOfWorkRolledBackError(failure.cause);
+    return transaction.pending.isEmpty ? undefined : this.complete(transaction);
   }
 
-  async beforeCommit(transaction: CommittingTransaction): Promise<void> {
-    await this.completePart(transaction);
+  beforeCommit(transaction: CommittingTransaction): Promise<void> | undefined {
+    this.collect(transaction);
     const { pending } = transaction;
-    const entries = pending.takeEntries();
-    if (entries.length === 0) return;
-    const strictKeys = entries.filter(({ strictOrder }) => strictOrder).map(({ key }) => key);
-    // Before the ids are drawn, and nothing else is locked from here to the commit.
-    if (strictKeys.length > 0) await transaction.lockKeys([...new Set(strictKeys)]);
-    await transaction.insert(entries);
+    if (!pending.isEmpty) return this.completeAndInsert(transaction);
+    pending.close();
+    return undefined;
   }
 
   /** The relay is woken first: it need not wait for handlers. */
-  async afterCommit(transaction: CommittedTransaction): Promise<void> {
+  afterCommit(transaction: CommittedTransaction): Promise<void> | undefined {
     this.wakeUp.signal(transaction.inserted);
+    return transaction.pending.hasDeferred ? this.handleDeferred(transaction) : undefined;
+  }
+
+  private async handleDeferred(transaction: CommittedTransaction): Promise<void> {
     for (const { recorded, inContext } of transaction.pending.takeDeferred()) {
       await inContext(() =>
         this.mediator.handleAfterCommit(recorded, (work) => transaction.runOutside(work)),
@@ -67,6 +66,22 @@ export class CommitStep implements TransactionHooks {
         }
       }
     }
+  }
+
+  private async completeAndInsert(transaction: CommittingTransaction): Promise<void> {
+    await this.complete(transaction);
+    const entries = transaction.pending.takeEntries();
+    if (entries.length === 0) return;
+    const strictKeys = entries.filter(({ strictOrder }) => strictOrder).map(({ key }) => key);
+    // Before the ids are drawn, and nothing else is locked from here to the commit.
+    if (strictKeys.length > 0) await transaction.lockKeys([...new Set(strictKeys)]);
+    await transaction.insert(entries);
+  }
+
+  private async complete(transaction: CommittingTransaction): Promise<void> {
+    await this.handleDomainEvents(transaction);
+    const { failure } = transaction.pending;
+    if (failure) throw new UnitOfWorkRolledBackError(failure.cause);
   }
 
   private async handleDomainEvents(transaction: CommittingTransaction): Promise<void> {

@@ -27,6 +27,12 @@ export class PendingEvents {
     return this.#isClosed;
   }
 
+  /** Whether there is nothing to handle or insert before the commit, which may go ahead. */
+  get isEmpty(): boolean {
+    this.sort();
+    return this.#entries.length === 0 && this.#taken === this.#events.length && !this.#failure;
+  }
+
   /** Why this can't commit any more: a command that had joined it failed. */
   get failure(): { cause: unknown } | undefined {
     this.sort();
@@ -79,8 +85,13 @@ export class PendingEvents {
   /** Takes all entries, for the insert. From then on this is closed. */
   takeEntries(): OutboxEntry[] {
     this.sort();
-    this.#isClosed = true;
+    this.close();
     return this.#entries.splice(0);
+  }
+
+  /** There is nothing to take, and nothing may come any more. */
+  close(): void {
+    this.#isClosed = true;
   }
 
   /** Drops all, at a rollback. */
@@ -96,6 +107,7 @@ export class PendingEvents {
 
   /** Parts entries from events. Savepoints that are still here were released. */
   private sort(): void {
+    if (this.#items.length === 0) return;
     for (const item of this.#items.splice(0)) {
       if (item instanceof PendingEvents) this.absorb(item);
       else if (item instanceof RecordedEvent) this.#events.push(item);

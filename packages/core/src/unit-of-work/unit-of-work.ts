@@ -41,16 +41,16 @@ export interface TransactionHooks {
   collect(transaction: CommittingTransaction): void;
   /**
    * At the end of a part of {@link UnitOfWork.runInParts}, in its asynchronous context: handles the domain events that it has
-   * recorded. What it throws rolls the transaction back.
+   * recorded. What it throws rolls the transaction back. Nothing is returned when there was nothing to wait for.
    */
-  completePart(transaction: CommittingTransaction): Promise<void>;
-  /** As the last thing before COMMIT; what it throws rolls the transaction back. */
-  beforeCommit(transaction: CommittingTransaction): Promise<void>;
+  completePart(transaction: CommittingTransaction): Promise<void> | undefined;
+  /** As the last thing before COMMIT. What it throws, and returns, is as with {@link completePart}. */
+  beforeCommit(transaction: CommittingTransaction): Promise<void> | undefined;
   /**
    * After COMMIT, when the transaction's connection is free again. The store waits for it before whoever has committed
    * goes on. It does not reject.
    */
-  afterCommit(transaction: CommittedTransaction): Promise<void>;
+  afterCommit(transaction: CommittedTransaction): Promise<void> | undefined;
 }
 
 /** How a transaction is to run. */

@@ -28,17 +28,21 @@ export async function endWith<T>(em: EntityManager, work: () => Promise<T>): Pro
   }
 }
 
-/** Waits for `work` until the signal is aborted, and throws its reason then. */
-export async function untilAborted<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
-  if (!signal) return work();
-  signal.throwIfAborted();
+/** Waits for `work` until the signal is aborted, and throws its reason then. There may be nothing to wait for. */
+export async function untilAborted(
+  signal: AbortSignal | undefined,
+  work: () => Promise<void> | undefined,
+): Promise<void> {
+  signal?.throwIfAborted();
+  const working = work();
+  if (!signal || !working) return working;
   let onAbort: (() => void) | undefined;
   const aborted = new Promise<never>((_, reject) => {
     onAbort = () => reject(signal.reason as Error);
     signal.addEventListener('abort', onAbort, { once: true });
   });
   try {
-    return await Promise.race([work(), aborted]);
+    await Promise.race([working, aborted]);
   } finally {
     if (onAbort) signal.removeEventListener('abort', onAbort);
   }

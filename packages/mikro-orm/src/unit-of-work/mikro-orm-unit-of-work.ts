@@ -75,11 +75,11 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
     return TransactionContext.create(em.fork({ clear: true, keepTransactionContext }), work);
   }
 
-  async runInTransaction<T>(work: () => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+  runInTransaction<T>(work: () => Promise<T>, options: TransactionOptions = {}): Promise<T> {
     return this.transact(work, options);
   }
 
-  async runInParts<T>(work: (runPart: RunPart) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+  runInParts<T>(work: (runPart: RunPart) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
     return this.transact((own) => {
       if (!own) throw new TypeError('UnitOfWork.runInParts must be called outside of a transaction.');
       return work((part) => this.runPart(own, part, options));

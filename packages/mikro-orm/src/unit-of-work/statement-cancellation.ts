@@ -7,6 +7,7 @@ const logger = new Logger('CqrsOutbox');
 /**
  * Cancels the statement that a connection is at work on when a signal says so: the rollback would wait for its end, which may be
  * that of a lock. Told to MikroORM, the signal would cost each statement listeners of its own.
+ * Where it does not work, the end of the statement is waited for.
  */
 export class StatementCancellation {
   #inFlight = 0;
@@ -20,16 +21,15 @@ export class StatementCancellation {
     signal.addEventListener('abort', this.onAbort);
   }
 
-  /** Runs a statement. It rejects when it is cancelled; where that does not work, its end is waited for. */
-  async run<T>(send: () => Promise<T>): Promise<T> {
+  /** A statement is sent. */
+  begin(): void {
     this.#inFlight++;
-    try {
-      return await send();
-    } finally {
-      this.#inFlight--;
-      // Or it could hit the next statement.
-      await this.#cancelling;
-    }
+  }
+
+  /** It has ended, or was cancelled. @returns what is to be waited for before the next one is sent */
+  end(): Promise<void> | undefined {
+    this.#inFlight--;
+    return this.#cancelling;
   }
 
   /** To be called before the connection goes back to its pool. */

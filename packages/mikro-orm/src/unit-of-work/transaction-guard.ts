@@ -43,7 +43,7 @@ export class TransactionGuard {
    * @param signal when it is aborted, the statement in flight is cancelled, where the database can, and what follows is refused
    *   with its reason
    */
-  static async watch(
+  static watch(
     transaction: object,
     outbox: OutboxConnection,
     parts: AsyncLocalStorage<TransactionPart>,
@@ -100,7 +100,14 @@ export class TransactionGuard {
     // What ends one ends it, whatever becomes of it: the database may say that it is gone already.
     if (savepoint) this.countSavepoint(savepoint, opens ? 1 : -1);
     try {
-      return await this.cancellable(() => this.send<R>(...args));
+      this.#cancellation?.begin();
+      try {
+        return await this.send<R>(...args);
+      } finally {
+        const cancelling = this.#cancellation?.end();
+        // Or it could hit the next statement.
+        if (cancelling) await cancelling;
+      }
     } catch (error) {
       if (savepoint && opens) this.countSavepoint(savepoint, -1);
       throw await this.note(error);
@@ -130,10 +137,6 @@ export class TransactionGuard {
     }
   }
 
-  private cancellable<T>(send: () => Promise<T>): Promise<T> {
-    return this.#cancellation ? this.#cancellation.run(send) : send();
-  }
-
   /** @throws before COMMIT is sent, when the database has ended the transaction */
   private async end<R>(isCommit: boolean, send: () => Promise<R>): Promise<R> {
     // Who has the connection is alone with it: nothing comes between the last look and COMMIT.
@@ -160,7 +163,7 @@ export class TransactionGuard {
     this.signal?.throwIfAborted();
     if (this.#failure && this.outbox.dialect === 'postgresql') await this.send(CompiledQuery.raw('select 1'));
     this.#failure = undefined;
-    if ([...this.#openSavepoints.values()].some((count) => count > 0)) throw nestedLeftRunning();
+    for (const count of this.#openSavepoints.values()) if (count > 0) throw nestedLeftRunning();
   }
 
   private refuseLate(): void {

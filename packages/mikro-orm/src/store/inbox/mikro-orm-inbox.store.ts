@@ -39,17 +39,15 @@ export class MikroOrmInboxStore extends InboxStore {
     if (!current) throw new TypeError('InboxStore.record needs the transaction of the handler.');
     const transaction = this.connection.asTransaction(current);
     const statement = (this.#recording ??= this.compileRecording(transaction));
-    const isNew = await transaction
-      .executeQuery(CompiledQuery.raw(statement, [messageId, handler]), this.cancelling(current, signal))
-      .then(
-        ({ numAffectedRows }) => numAffectedRows !== 0n,
-        (error: unknown) => {
-          const exception = this.connection.convert(error);
-          if (exception instanceof UniqueConstraintViolationException) return false;
-          throw exception;
-        },
-      );
-    if (!isNew) throw new DuplicateMessageError(messageId, handler);
+    const query = CompiledQuery.raw(statement, [messageId, handler]);
+    try {
+      const { numAffectedRows } = await transaction.executeQuery(query, this.cancelling(current, signal));
+      if (numAffectedRows !== 0n) return;
+    } catch (error) {
+      const exception = this.connection.convert(error);
+      if (!(exception instanceof UniqueConstraintViolationException)) throw exception;
+    }
+    throw new DuplicateMessageError(messageId, handler);
   }
 
   async setAside(message: RejectedMessage): Promise<void> {
