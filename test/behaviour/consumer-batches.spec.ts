@@ -96,6 +96,18 @@ for (const { name, needs } of DATABASES) {
         expect(counter.take().map(kindOf)).toEqual(['begin', ...each, ...each, ...each, 'commit']);
         expect(await app.crates()).toBe(4);
       });
+
+      it('go on in the next batch, which is begun at the end of this one', async () => {
+        await app.close();
+        await start({ ...QUICK, batch: { maxMessages: 2, maxTransactions: 1 } });
+        const counter = await StatementCounter.attach(app.orm);
+        await consume(6);
+        counter.take();
+        await Promise.all([1, 2, 3, 4, 5].map((id) => consume(id)));
+        const each = ['insert cqrs_inbox', 'select tally', 'update tally'];
+        const full = ['begin', ...each, ...each, 'commit'];
+        expect(counter.take().map(kindOf)).toEqual([...full, ...full, 'begin', ...each, 'commit']);
+      });
     }
 
     it('have a context each, and what they leave unwritten is written', async () => {

@@ -59,7 +59,7 @@ export class InboxBatches {
   together(what: string, handle: Job['handle']): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ what, handle, inContext: AsyncLocalStorage.snapshot(), resolve, reject });
-      this.#outside(() => this.#lanes.open((free, begun) => this.runBatch(free, begun)));
+      this.#lanes.open((free, begun) => this.#outside(() => this.runBatch(free, begun)));
     });
   }
 
@@ -78,7 +78,13 @@ export class InboxBatches {
     }
   }
 
-  /** It does not reject. @param free says that there is room for another @param begun says that it has its turn */
+  /**
+   * To be called outside of any message's context, and of that of the batch before, in whose end it may be begun. It does not
+   * reject.
+   *
+   * @param free says that there is room for another
+   * @param begun says that it has its turn
+   */
   private async runBatch(free: () => void, begun: () => void): Promise<void> {
     await this.#transactions.acquire();
     begun();
@@ -101,12 +107,11 @@ export class InboxBatches {
       for (const [index, { resolve }] of jobs.entries()) resolve(results[index]);
     } catch (error) {
       const reason = jobs.length === 1 ? error : new BatchRolledBackError(error);
-      if (jobs.length > 1)
-        this.#logger.warn(
-          `${jobs.length} messages are handled again, each alone, since one of them has failed: ${messageOf(error)}`,
-        );
+      const hasBegun = jobs.length > 0;
       // Where there is no transaction to begin, nobody should wait for one.
-      if (jobs.length === 0) jobs.push(...this.#waiting.splice(0, this.settings.maxMessages));
+      if (!hasBegun) jobs.push(...this.#waiting.splice(0, this.settings.maxMessages));
+      if (reason !== error && jobs.length > 0)
+        this.#logger.warn(`${howAgain(jobs.length, hasBegun)}: ${messageOf(error)}`);
       for (const { reject } of jobs) reject(reason);
     } finally {
       end();
@@ -127,6 +132,11 @@ export class InboxBatches {
     }
     return results;
   }
+}
+
+function howAgain(count: number, hasBegun: boolean): string {
+  if (!hasBegun) return `No transaction could be begun for ${count} messages, which are handled alone`;
+  return `${count} messages are handled again, each alone, since one of them has failed`;
 }
 
 function once(work: () => void): () => void {
