@@ -15,10 +15,16 @@ import { WIRE_HEADERS } from '../messages/message.js';
  * // @EventPattern('meetings')
  */
 export class RabbitMqEventDeserializer implements ConsumerDeserializer {
-  /** Nest asks of each pattern whether it is JSON, and of one that is none by an exception, twice, which took an eighth of the work. */
+  /**
+   * As JSON, which Nest takes every pattern for: it parses it twice for each message, and the exceptions for what is none took an
+   * eighth of the work.
+   */
   readonly #pattern: string;
 
-  /** @param pattern of the controller; `RmqContext.getPattern()` gives it as JSON, that is, between quotes */
+  /**
+   * @param pattern exactly the text of the controller's `@EventPattern`, also where that has wildcards;
+   *   `RmqContext.getPattern()` gives it as JSON, that is, between quotes
+   */
   constructor(pattern: string) {
     this.#pattern = JSON.stringify(pattern);
   }

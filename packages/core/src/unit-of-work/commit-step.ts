@@ -43,14 +43,6 @@ export class CommitStep implements TransactionHooks {
     return transaction.pending.hasDeferred ? this.handleDeferred(transaction) : undefined;
   }
 
-  private async handleDeferred(transaction: CommittedTransaction): Promise<void> {
-    for (const { recorded, inContext } of transaction.pending.takeDeferred()) {
-      await inContext(() =>
-        this.mediator.handleAfterCommit(recorded, (work) => transaction.runOutside(work)),
-      );
-    }
-  }
-
   collect(transaction: CommittingTransaction): void {
     const { pending } = transaction;
     const { cause } = this.scope.current;
@@ -65,6 +57,14 @@ export class CommitStep implements TransactionHooks {
           throw error;
         }
       }
+    }
+  }
+
+  private async handleDeferred(transaction: CommittedTransaction): Promise<void> {
+    for (const { recorded, inContext } of transaction.pending.takeDeferred()) {
+      await inContext(() =>
+        this.mediator.handleAfterCommit(recorded, (work) => transaction.runOutside(work)),
+      );
     }
   }
 

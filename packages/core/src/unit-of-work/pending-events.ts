@@ -27,7 +27,7 @@ export class PendingEvents {
     return this.#isClosed;
   }
 
-  /** Whether there is nothing to handle or insert before the commit, which may go ahead. */
+  /** At the end of a transaction: whether there is nothing to handle or insert before its commit, which may go ahead. */
   get isEmpty(): boolean {
     this.sort();
     return this.#entries.length === 0 && this.#taken === this.#events.length && !this.#failure;
@@ -89,7 +89,7 @@ export class PendingEvents {
     return this.#entries.splice(0);
   }
 
-  /** There is nothing to take, and nothing may come any more. */
+  /** Nothing may come any more. */
   close(): void {
     this.#isClosed = true;
   }

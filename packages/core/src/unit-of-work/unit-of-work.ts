@@ -35,20 +35,23 @@ export interface CommittedTransaction {
   runOutside<T>(work: () => Promise<T>): Promise<T>;
 }
 
-/** What the library does at the ends of each outermost transaction of the store. */
+/**
+ * What the library does at the ends of each outermost transaction of the store. Where there is nothing to wait for, no promise is
+ * returned, and an error is thrown at once.
+ */
 export interface TransactionHooks {
   /** At each flush, and before a savepoint: moves what aggregates have recorded into the pending events. */
   collect(transaction: CommittingTransaction): void;
   /**
    * At the end of a part of {@link UnitOfWork.runInParts}, in its asynchronous context: handles the domain events that it has
-   * recorded. What it throws rolls the transaction back. Nothing is returned when there was nothing to wait for.
+   * recorded. What it throws, or rejects with, rolls the transaction back.
    */
   completePart(transaction: CommittingTransaction): Promise<void> | undefined;
-  /** As the last thing before COMMIT. What it throws, and returns, is as with {@link completePart}. */
+  /** As the last thing before COMMIT; what it throws, or rejects with, rolls the transaction back. */
   beforeCommit(transaction: CommittingTransaction): Promise<void> | undefined;
   /**
    * After COMMIT, when the transaction's connection is free again. The store waits for it before whoever has committed
-   * goes on. It does not reject.
+   * goes on. It does not fail.
    */
   afterCommit(transaction: CommittedTransaction): Promise<void> | undefined;
 }

@@ -16,7 +16,7 @@ export class SampleEvent extends DomainEvent {
   label!: string;
 }
 
-/** Stands in for the library: collects what aggregates have recorded, inserts what is pending, and tells of it. */
+/** Stands in for the library, and as that it answers with no promise where it waits for nothing: collects what aggregates have recorded, inserts what is pending, and tells of it. */
 export class ScriptedHooks implements TransactionHooks {
   /** What happened, in order. */
   readonly log: string[] = [];
@@ -34,22 +34,26 @@ export class ScriptedHooks implements TransactionHooks {
     }
   }
 
-  async completePart(transaction: CommittingTransaction): Promise<void> {
+  completePart(transaction: CommittingTransaction): undefined {
     this.log.push('part');
     this.collect(transaction);
   }
 
-  async beforeCommit(transaction: CommittingTransaction): Promise<void> {
+  beforeCommit(transaction: CommittingTransaction): Promise<void> | undefined {
     this.log.push('before commit');
-    await this.onBeforeCommit(transaction);
-    this.collect(transaction);
-    const entries = transaction.pending.takeEntries();
-    if (entries.length > 0) await transaction.insert(entries);
+    const waiting = this.onBeforeCommit(transaction);
+    return waiting ? waiting.then(() => this.insert(transaction)) : this.insert(transaction);
   }
 
-  async afterCommit(transaction: CommittedTransaction): Promise<void> {
+  afterCommit(transaction: CommittedTransaction): Promise<void> | undefined {
     this.log.push(`after commit of ${transaction.inserted.map(labelOf).join(',') || 'nothing'}`);
-    await this.onAfterCommit(transaction);
+    return this.onAfterCommit(transaction) ?? undefined;
+  }
+
+  private insert(transaction: CommittingTransaction): Promise<void> | undefined {
+    this.collect(transaction);
+    const entries = transaction.pending.takeEntries();
+    return entries.length > 0 ? transaction.insert(entries) : undefined;
   }
 
   reset(): void {

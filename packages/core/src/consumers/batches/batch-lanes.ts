@@ -1,6 +1,9 @@
 import type { ResolvedBatchOptions } from '../consumer.options.js';
 
-/** @param free to be called when the lane has room for another batch @param begun to be called when its batch begins */
+/**
+ * @param free to be called when the lane has room for another batch
+ * @param begun to be called when its batch begins
+ */
 type RunBatch = (free: () => void, begun: () => void) => Promise<void>;
 
 /**
@@ -12,15 +15,19 @@ export class BatchLanes {
   /** Lanes whose batch is not old. */
   #young = 0;
 
-  /** @param countWaiting how many messages wait for a batch */
+  /**
+   * @param run does not reject; it is called wherever another batch ends, or comes of age
+   * @param countWaiting how many messages wait for a batch
+   */
   constructor(
+    private readonly run: RunBatch,
     private readonly settings: ResolvedBatchOptions,
     private readonly maxAgeMs: number,
     private readonly countWaiting: () => number,
   ) {}
 
   /** Begins a batch, if one is wanted. */
-  open(run: RunBatch): void {
+  open(): void {
     const waiting = this.countWaiting();
     const { maxMessages, maxTransactions } = this.settings;
     const isWanted = waiting > 0 && (this.#young === 0 || waiting >= maxMessages);
@@ -32,7 +39,7 @@ export class BatchLanes {
     const grow = (): void => {
       if (isYoung) this.#young--;
       isYoung = false;
-      this.open(run);
+      this.open();
     };
     const begun = (): void => {
       timer = setTimeout(grow, this.maxAgeMs);
@@ -42,6 +49,6 @@ export class BatchLanes {
       this.#open--;
       grow();
     };
-    void run(free, begun);
+    void this.run(free, begun);
   }
 }

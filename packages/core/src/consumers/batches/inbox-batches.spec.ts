@@ -1,4 +1,6 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { Logger } from '@nestjs/common';
 import type { PendingEvents } from '../../unit-of-work/pending-events.js';
 import { UnitOfWork, type RunPart, type TransactionOptions } from '../../unit-of-work/unit-of-work.js';
 import { BatchRolledBackError } from './batch-rolled-back.error.js';
@@ -7,8 +9,9 @@ import { InboxBatches } from './inbox-batches.js';
 const never = (): Promise<never> => new Promise(() => undefined);
 const after = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Transactions that do nothing but run their parts. */
+/** Transactions that do nothing but run their parts; there is none inside of another, be it over. */
 class ScriptedUnitOfWork extends UnitOfWork {
+  readonly #current = new AsyncLocalStorage<true>();
   begin = async (): Promise<void> => undefined;
   afterCommit = async (): Promise<void> => undefined;
   /** How many parts each transaction has run to their end. */
@@ -24,9 +27,13 @@ class ScriptedUnitOfWork extends UnitOfWork {
   runInTransaction<T>(work: () => Promise<T>): Promise<T> {
     return work();
   }
-  async runInParts<T>(
+  async runInParts<T>(work: (runPart: RunPart) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+    if (this.#current.getStore()) throw new Error('It is begun inside of another.');
+    return this.#current.run(true, () => this.transact(work, options));
+  }
+  private async transact<T>(
     work: (runPart: RunPart) => Promise<T>,
-    { onCommitted }: TransactionOptions = {},
+    { onCommitted }: TransactionOptions,
   ): Promise<T> {
     await this.begin();
     let size = 0;
@@ -66,6 +73,34 @@ describe('handlers that wait for a batch', () => {
     await jest.advanceTimersByTimeAsync(100);
     expect(await Promise.all(handling)).toEqual([1, 2, 3]);
     expect(unitOfWork.sizes).toEqual([3]);
+  });
+
+  it('go on in a batch that is begun outside of the one before, at the end of it', async () => {
+    const batches = createBatches(10_000, 1);
+    const handling = Array.from({ length: 25 }, (_, index) =>
+      batches.together('a handler', async () => index),
+    );
+    await jest.advanceTimersByTimeAsync(1);
+    expect(await Promise.all(handling)).toEqual(Array.from({ length: 25 }, (_, index) => index));
+    expect(unitOfWork.sizes).toEqual([10, 10, 5]);
+  });
+
+  it('are handled alone, and a warning says so, when no transaction can be begun', async () => {
+    const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+    unitOfWork.begin = () => Promise.reject(new Error('no connection'));
+    const batches = createBatches(10_000, 1);
+    const handling = ['a', 'b'].map(() => batches.together('a handler', async () => undefined));
+    const settled = Promise.allSettled(handling);
+    await jest.advanceTimersByTimeAsync(1);
+    const reason = expect.any(BatchRolledBackError);
+    expect(await settled).toEqual([
+      { status: 'rejected', reason },
+      { status: 'rejected', reason },
+    ]);
+    expect(warn.mock.calls).toEqual([
+      ['Messages are handled alone (2), since their batch could not be begun: no connection'],
+    ]);
+    warn.mockRestore();
   });
 
   it('get another beside one that is old, in which a handler hangs', async () => {

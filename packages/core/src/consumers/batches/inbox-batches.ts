@@ -47,7 +47,13 @@ export class InboxBatches {
   ) {
     this.#transactions = new ConcurrencyLimit(settings.maxTransactions);
     this.#maxAgeMs = Math.min(MAX_AGE_MS, handlerTimeoutMs / 2);
-    this.#lanes = new BatchLanes(settings, this.#maxAgeMs, () => this.#waiting.length);
+    // One may be begun by a message, or at the end of the one before: in the contexts of neither.
+    this.#lanes = new BatchLanes(
+      (free, begun) => this.#outside(() => this.runBatch(free, begun)),
+      settings,
+      this.#maxAgeMs,
+      () => this.#waiting.length,
+    );
   }
 
   /**
@@ -59,7 +65,7 @@ export class InboxBatches {
   together(what: string, handle: Job['handle']): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ what, handle, inContext: AsyncLocalStorage.snapshot(), resolve, reject });
-      this.#lanes.open((free, begun) => this.#outside(() => this.runBatch(free, begun)));
+      this.#lanes.open();
     });
   }
 
@@ -79,8 +85,7 @@ export class InboxBatches {
   }
 
   /**
-   * To be called outside of any message's context, and of that of the batch before, in whose end it may be begun. It does not
-   * reject.
+   * It does not reject.
    *
    * @param free says that there is room for another
    * @param begun says that it has its turn
@@ -107,11 +112,11 @@ export class InboxBatches {
       for (const [index, { resolve }] of jobs.entries()) resolve(results[index]);
     } catch (error) {
       const reason = jobs.length === 1 ? error : new BatchRolledBackError(error);
-      const hasBegun = jobs.length > 0;
+      const why = jobs.length > 0 ? 'since one of them has failed' : 'since their batch could not be begun';
       // Where there is no transaction to begin, nobody should wait for one.
-      if (!hasBegun) jobs.push(...this.#waiting.splice(0, this.settings.maxMessages));
+      if (jobs.length === 0) jobs.push(...this.#waiting.splice(0, this.settings.maxMessages));
       if (reason !== error && jobs.length > 0)
-        this.#logger.warn(`${howAgain(jobs.length, hasBegun)}: ${messageOf(error)}`);
+        this.#logger.warn(`Messages are handled alone (${jobs.length}), ${why}: ${messageOf(error)}`);
       for (const { reject } of jobs) reject(reason);
     } finally {
       end();
@@ -132,11 +137,6 @@ export class InboxBatches {
     }
     return results;
   }
-}
-
-function howAgain(count: number, hasBegun: boolean): string {
-  if (!hasBegun) return `No transaction could be begun for ${count} messages, which are handled alone`;
-  return `${count} messages are handled again, each alone, since one of them has failed`;
 }
 
 function once(work: () => void): () => void {
