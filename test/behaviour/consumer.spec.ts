@@ -287,17 +287,19 @@ for (const { name, needs } of DATABASES) {
 describeWith([], 'the RabbitMQ deserializer', () => {
   const deserializer = new RabbitMqEventDeserializer('meetings');
   const properties = { headers: { ce_type: 'meetings.closed' } };
+  /** As JSON: Nest parses it. */
+  const pattern = '"meetings"';
 
   it("unpacks Nest's packet", () => {
     const packet = { pattern: 'meetings.closed', data: { a: 1 } };
-    expect(deserializer.deserialize(packet, properties).data).toEqual({ a: 1 });
+    expect(deserializer.deserialize(packet, properties)).toEqual({ pattern, data: { a: 1 } });
   });
 
   it('leaves alone a bare payload, also one that looks like a packet', () => {
     const payload = { pattern: 'tartan', data: 'blue' };
-    expect(deserializer.deserialize(payload, properties).data).toEqual(payload);
-    expect(deserializer.deserialize('not json', {}).data).toBe('not json');
-    expect(deserializer.deserialize(null).data).toBeNull();
+    expect(deserializer.deserialize(payload, properties)).toEqual({ pattern, data: payload });
+    expect(deserializer.deserialize('not json', {})).toEqual({ pattern, data: 'not json' });
+    expect(deserializer.deserialize(null)).toEqual({ pattern, data: null });
   });
 
   it.each([
@@ -305,10 +307,10 @@ describeWith([], 'the RabbitMQ deserializer', () => {
     ['1e3', false],
     ['"quoted"', false],
     ['meetings.*', true],
-  ])('leads to the controller of %s', async (pattern, wildcards) => {
-    const server = new ServerRMQ({ wildcards, deserializer: new RabbitMqEventDeserializer(pattern) });
+  ])('leads to the controller of %s', async (eventPattern, wildcards) => {
+    const server = new ServerRMQ({ wildcards, deserializer: new RabbitMqEventDeserializer(eventPattern) });
     const handled: unknown[] = [];
-    server.addHandler(pattern, async (data) => void handled.push(data), true);
+    server.addHandler(eventPattern, async (data) => void handled.push(data), true);
     await server.handleMessage({ content: Buffer.from('{"a":1}'), properties, fields: {} }, {});
     expect(handled).toEqual([{ a: 1 }]);
   });
