@@ -1,14 +1,10 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { CqrsOutboxModule, NullTransport } from '@cqrs-outbox/core';
 import { InMemoryStore } from '@cqrs-outbox/testing';
 import { NestFactory } from '@nestjs/core';
+import { collectGarbage } from '../support/collect-garbage.ts';
 import { silentLogger } from '../support/silent-logger.ts';
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
 
 async function bootAndClose(): Promise<WeakRef<object>> {
   const outbox = CqrsOutboxModule.forRoot({

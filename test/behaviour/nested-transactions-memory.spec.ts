@@ -1,12 +1,8 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
+import { collectGarbage } from '../support/collect-garbage.ts';
 import { Tally } from '../support/orders.ts';
 import { createCrateApp } from './consumer-fixture.ts';
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
 
 describe('a nested transaction that has ended', () => {
   it('is collected as garbage with its entities, while the one around it goes on', async () => {

@@ -1,10 +1,7 @@
-import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { getHeapSpaceStatistics } from 'node:v8';
 import { describe, expect, it } from '@jest/globals';
+import { collectGarbage } from '../support/collect-garbage.ts';
 import { createCrateApp, crateHeaders, onKafka, PAYLOAD } from './consumer-fixture.ts';
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as (options: { type: 'minor' }) => void;
 
 /** What has survived minor collections, and waits for a major one. */
 function oldBytes(): number {

@@ -16,7 +16,10 @@ export class SampleEvent extends DomainEvent {
   label!: string;
 }
 
-/** Stands in for the library, and as that it answers with no promise where it waits for nothing: collects what aggregates have recorded, inserts what is pending, and tells of it. */
+/**
+ * Stands in for the library: collects what aggregates have recorded, inserts what is pending, and tells of it. As the library, it
+ * answers with no promise where it waits for nothing.
+ */
 export class ScriptedHooks implements TransactionHooks {
   /** What happened, in order. */
   readonly log: string[] = [];
@@ -50,16 +53,16 @@ export class ScriptedHooks implements TransactionHooks {
     return this.onAfterCommit(transaction) ?? undefined;
   }
 
-  private insert(transaction: CommittingTransaction): Promise<void> | undefined {
-    this.collect(transaction);
-    const entries = transaction.pending.takeEntries();
-    return entries.length > 0 ? transaction.insert(entries) : undefined;
-  }
-
   reset(): void {
     this.log.length = 0;
     this.onBeforeCommit = () => undefined;
     this.onAfterCommit = () => undefined;
+  }
+
+  private insert(transaction: CommittingTransaction): Promise<void> | undefined {
+    this.collect(transaction);
+    const entries = transaction.pending.takeEntries();
+    return entries.length > 0 ? transaction.insert(entries) : undefined;
   }
 }
 
