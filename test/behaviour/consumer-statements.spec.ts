@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { Outbox } from '@cqrs-outbox/core';
 import { StatementCounter } from '../../bench/servers/statement-counter.ts';
 import { describeWith } from '../services/describe-with.ts';
 import { DATABASES } from '../support/database.ts';
+import { OrderPaid } from '../support/orders.ts';
 import { kindOf } from '../support/statement-kind.ts';
 import { crateHeaders, createCrateApp, onKafka, PAYLOAD, type CrateApp } from './consumer-fixture.ts';
 
@@ -29,6 +31,11 @@ for (const { name, needs } of DATABASES.filter(({ name: database }) => database 
     it('are those of its handler, its inbox row, BEGIN and COMMIT, and nothing else', async () => {
       expect(await statementsFor()).toEqual(HANDLED);
       expect(await app.crates()).toBe(2);
+    });
+
+    it('are the INSERT of its events before COMMIT, too: it may have to be cancelled when the time is over', async () => {
+      app.behaviour.onCall = async () => app.app.get(Outbox).append(OrderPaid.of({ orderId: 1, step: 1 }));
+      expect(await statementsFor()).toEqual([...HANDLED.slice(0, -1), 'insert cqrs_outbox', 'commit']);
     });
 
     it('are BEGIN, the inbox row that is refused, and COMMIT for a duplicate', async () => {

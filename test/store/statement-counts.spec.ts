@@ -60,7 +60,7 @@ for (const { name, needs } of DATABASES) {
       started = undefined;
     });
 
-    it('are one more for a command with events, however many there are', async () => {
+    it('are one more for a command with events, however many, and none where COMMIT goes with it', async () => {
       const counter = await start();
       const statementsOf = async (events: number): Promise<string[]> => {
         await started!.app.get(RequestMediator).send(Change.of({ events }));
@@ -68,7 +68,8 @@ for (const { name, needs } of DATABASES) {
       };
       const without = await statementsOf(0);
       expect(without).toEqual(['begin', 'select orders', 'update orders', 'commit']);
-      const withEvents = ['begin', 'select orders', 'update orders', 'insert cqrs_outbox', 'commit'];
+      const end = name === 'libsql' ? ['insert cqrs_outbox', 'commit'] : ['insert cqrs_outbox, commit'];
+      const withEvents = ['begin', 'select orders', 'update orders', ...end];
       await expect(statementsOf(1)).resolves.toEqual(withEvents);
       await expect(statementsOf(10)).resolves.toEqual(withEvents);
     });

@@ -13,6 +13,7 @@ import {
   SqlitePlatform,
 } from '@mikro-orm/sql';
 import { CompiledQuery, sql, type RawBuilder } from 'kysely';
+import { findCommitWith, type CommitWith } from './commit-with.js';
 import type { SqlDialect } from '../schema/sql-dialect.js';
 import type { OutboxDatabase, OutboxKysely, OutboxTransaction } from '../schema/tables.js';
 
@@ -24,6 +25,9 @@ const LOCK_RETRY_MS = 20;
 /** MikroORM's own connection pool, used past its entity manager: with Kysely, which MikroORM itself builds on. */
 export class OutboxConnection {
   readonly dialect: SqlDialect;
+
+  /** Undefined before {@link lookAtDatabase}, and where the database has nothing of the kind. */
+  commitWith: CommitWith | undefined;
 
   constructor(private readonly em: EntityManager) {
     const platform = em.getPlatform();
@@ -39,6 +43,11 @@ export class OutboxConnection {
   /** Whether a statement in flight can be cancelled: SQLite can't, and does not wait in one either. */
   get canCancel(): boolean {
     return this.dialect !== 'sqlite';
+  }
+
+  /** Finds out what the database can do: at boot, when no transaction holds a connection that this one would wait for. */
+  async lookAtDatabase(): Promise<void> {
+    this.commitWith = await findCommitWith(await this.client(), this.dialect);
   }
 
   /** The pool, connected. */

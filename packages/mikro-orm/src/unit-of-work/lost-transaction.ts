@@ -13,6 +13,7 @@ interface DriverError {
   readonly errno?: number;
   readonly sqlState?: string;
   readonly code?: string;
+  readonly fatal?: boolean;
   readonly message?: string;
 }
 
@@ -41,6 +42,17 @@ export async function isGoneAfter(
     return true;
   } catch (refusal) {
     return !isRefusedInside(asDriverError(refusal), dialect);
+  }
+}
+
+/** Whether a connection is lost for certain, and not only slow: by what `pg` and `mysql2` say of one without asking the server. */
+export async function isDead(send: (statement: string) => Promise<void>): Promise<boolean> {
+  try {
+    await send('select 1');
+    return false;
+  } catch (error) {
+    const { fatal, message = '' } = asDriverError(error);
+    return fatal === true || message.endsWith('is not queryable');
   }
 }
 

@@ -124,10 +124,10 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
   private async own(em: EntityManager, options: TransactionOptions): Promise<OwnTransaction | undefined> {
     const transaction = em.getTransactionContext<object>();
     if (!transaction || isSavepoint(transaction)) return undefined;
-    this.#ledger.setOwn(transaction, options);
     // The guard takes it; of a savepoint it knows nothing.
     maskSignal(em);
     const guard = await TransactionGuard.watch(transaction, this.connection, this.#parts, options.signal);
+    this.#ledger.setOwn(transaction, options, guard);
     return { em, transaction, guard };
   }
 

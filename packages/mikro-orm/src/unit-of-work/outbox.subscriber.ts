@@ -11,6 +11,7 @@ import type {
   FlushEventArgs,
   TransactionEventArgs as MikroOrmTransactionEventArgs,
 } from '@mikro-orm/core';
+import type { CompiledQuery } from 'kysely';
 import type { OutboxConnection } from '../store/outbox-connection.js';
 import { EndedTransactionError, endWith, untilAborted } from './ended-transaction.js';
 import { EntryInserter } from './entry-inserter.js';
@@ -132,7 +133,14 @@ export class OutboxSubscriber implements EventSubscriber {
   }
 
   private async insert(transaction: object, entries: readonly OutboxEntry[]): Promise<void> {
-    await this.#inserter.insert(this.connection.asTransaction(transaction), entries);
+    const guard = this.ledger.guardOf(transaction);
+    let last: CompiledQuery | undefined;
+    for (const statement of this.#inserter.statementsOf(entries)) {
+      if (last) await this.connection.asTransaction(transaction).executeQuery(last);
+      last = statement;
+    }
+    if (last && !guard?.leaveToCommit(last))
+      await this.connection.asTransaction(transaction).executeQuery(last);
     this.ledger.recordInserted(transaction, entries);
   }
 }

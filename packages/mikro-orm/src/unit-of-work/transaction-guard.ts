@@ -3,13 +3,13 @@ import { CqrsOutboxError, UnitOfWorkRolledBackError } from '@cqrs-outbox/core';
 import { CompiledQuery, type DatabaseConnection, type QueryExecutor, type QueryResult } from 'kysely';
 import type { OutboxConnection } from '../store/outbox-connection.js';
 import { EndedTransactionError } from './ended-transaction.js';
-import { isGoneAfter, isRefusalOfAborted } from './lost-transaction.js';
+import { isDead, isGoneAfter, isRefusalOfAborted } from './lost-transaction.js';
 import { StatementCancellation } from './statement-cancellation.js';
 import type { TransactionPart } from './transaction-part.js';
 
 /** What ends a transaction, as Kysely's dialects write it. */
-const END = /^(commit|rollback)$/i;
 const COMMIT = /^commit$/i;
+const ROLLBACK = /^rollback$/i;
 /** Savepoints of MikroORM, as Kysely's dialects write them: those of users have other names. */
 const SAVEPOINT = /^(savepoint|release savepoint|release|rollback to) [`"]?(trx\d+)[`"]?$/i;
 const BY_STATEMENT = 'a statement has failed that ended its transaction';
@@ -30,6 +30,8 @@ export class TransactionGuard {
   #failure: { cause: unknown } | undefined;
   /** What is thrown in place of all that follows: made then, since an error takes long to make. */
   #refusal: (() => Error) | undefined;
+  /** What is sent in place of COMMIT. */
+  #lastAndCommit: CompiledQuery | undefined;
   /** How many are open, by their names: those of the same depth have the same. */
   readonly #openSavepoints = new Map<string, number>();
   readonly #cancellation: StatementCancellation | undefined;
@@ -91,9 +93,21 @@ export class TransactionGuard {
     });
   }
 
+  /**
+   * Has the last statement of the transaction sent together with COMMIT, which throws then what it throws.
+   *
+   * @returns false when it must be sent before: where the database can't, and where it may have to be cancelled, as COMMIT never is
+   */
+  leaveToCommit(statement: CompiledQuery): boolean {
+    if (this.signal) return false;
+    this.#lastAndCommit = this.outbox.commitWith?.(statement);
+    return this.#lastAndCommit !== undefined;
+  }
+
   private async execute<R>(...args: Parameters<DatabaseConnection['executeQuery']>): Promise<QueryResult<R>> {
     const [{ sql }] = args;
-    if (END.test(sql)) return this.end(COMMIT.test(sql), () => this.send<R>(...args));
+    if (COMMIT.test(sql)) return this.commit(args);
+    if (ROLLBACK.test(sql)) return this.rollback(args);
     this.refuseLate();
     const [, verb, savepoint] = SAVEPOINT.exec(sql) ?? [];
     const opens = verb?.toLowerCase() === 'savepoint';
@@ -137,20 +151,34 @@ export class TransactionGuard {
     }
   }
 
-  /** @throws before COMMIT is sent, when the database has ended the transaction */
-  private async end<R>(isCommit: boolean, send: () => Promise<R>): Promise<R> {
+  /** @throws before COMMIT is sent, when the database has ended the transaction: as after a COMMIT that fails, ROLLBACK comes next */
+  private async commit<R>(args: Parameters<DatabaseConnection['executeQuery']>): Promise<QueryResult<R>> {
     // Who has the connection is alone with it: nothing comes between the last look and COMMIT.
-    if (isCommit) await this.executor.provideConnection(() => this.verifyAndRefuse());
-    else this.refuseAll();
+    await this.executor.provideConnection(() => this.verifyAndRefuse());
+    const result = await (this.#lastAndCommit ? this.send<R>(this.#lastAndCommit) : this.send<R>(...args));
+    await this.leave();
+    return result;
+  }
+
+  private async rollback<R>(args: Parameters<DatabaseConnection['executeQuery']>): Promise<QueryResult<R>> {
+    this.refuseAll();
     try {
-      return await send();
+      return await this.send<R>(...args);
+    } catch (error) {
+      // Kysely gives the connection back only when ROLLBACK has succeeded. The pool throws away one that is dead.
+      if (await isDead((statement) => this.ask(statement))) return { rows: [] };
+      throw error;
     } finally {
-      // What waits for its turn is refused before the connection goes back to its pool, for whoever comes next.
-      await this.executor.provideConnection(async () => undefined);
-      this.#cancellation?.stop();
-      this.connection.executeQuery = this.#executeQuery;
-      this.connection.streamQuery = this.#streamQuery;
+      await this.leave();
     }
+  }
+
+  private async leave(): Promise<void> {
+    // What waits for its turn is refused before the connection goes back to its pool, for whoever comes next.
+    await this.executor.provideConnection(async () => undefined);
+    this.#cancellation?.stop();
+    this.connection.executeQuery = this.#executeQuery;
+    this.connection.streamQuery = this.#streamQuery;
   }
 
   private async verifyAndRefuse(): Promise<void> {
@@ -161,7 +189,7 @@ export class TransactionGuard {
   private async verify(): Promise<void> {
     if (this.#refusal) throw this.#refusal();
     this.signal?.throwIfAborted();
-    if (this.#failure && this.outbox.dialect === 'postgresql') await this.send(CompiledQuery.raw('select 1'));
+    if (this.#failure && this.outbox.dialect === 'postgresql') await this.ask('select 1');
     this.#failure = undefined;
     for (const count of this.#openSavepoints.values()) if (count > 0) throw nestedLeftRunning();
   }
@@ -183,12 +211,13 @@ export class TransactionGuard {
     // The latter says nothing of its own.
     if (this.#refusal || isRefusalOfAborted(cause)) return cause;
     this.#failure = { cause };
-    const ask = async (statement: string): Promise<void> => {
-      await this.send(CompiledQuery.raw(statement));
-    };
-    if (await isGoneAfter(cause, this.outbox.dialect, ask))
+    if (await isGoneAfter(cause, this.outbox.dialect, (statement) => this.ask(statement)))
       this.#refusal = () => new UnitOfWorkRolledBackError(cause, BY_STATEMENT);
     return cause;
+  }
+
+  private async ask(statement: string): Promise<void> {
+    await this.send(CompiledQuery.raw(statement));
   }
 
   private send<R>(...args: Parameters<DatabaseConnection['executeQuery']>): Promise<QueryResult<R>> {

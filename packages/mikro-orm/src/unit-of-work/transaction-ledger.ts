@@ -1,6 +1,7 @@
 import { PendingEvents, type OutboxEntry, type TransactionOptions } from '@cqrs-outbox/core';
 import type { EntityManager } from '@mikro-orm/core';
 import { ENDED_TRANSACTION, EndedTransactionError } from './ended-transaction.js';
+import type { TransactionGuard } from './transaction-guard.js';
 
 /** A nested transaction, and the entity manager that works in it: as long as somebody does. */
 interface Savepoint {
@@ -12,6 +13,7 @@ interface Savepoint {
 class TransactionNotes {
   inserted: readonly OutboxEntry[] = [];
   own: TransactionOptions | undefined;
+  guard: TransactionGuard | undefined;
   /** Of an outermost transaction, shared by itself and each of them. */
   savepoints: Savepoint[] | undefined;
   /** Of a savepoint: whether the transaction around it has ended. */
@@ -73,13 +75,18 @@ export class TransactionLedger {
   }
 
   /** Says that the unit of work has opened the transaction, and how it is to run. */
-  setOwn(transaction: object, options: TransactionOptions): void {
-    this.notesOf(transaction).own = options;
+  setOwn(transaction: object, options: TransactionOptions, guard: TransactionGuard): void {
+    Object.assign(this.notesOf(transaction), { own: options, guard });
   }
 
   /** Undefined for a transaction that user code has opened, and ends by itself. */
   ownOptionsOf(transaction: object): TransactionOptions | undefined {
     return this.notesOf(transaction).own;
+  }
+
+  /** Undefined for a transaction that user code has opened. */
+  guardOf(transaction: object): TransactionGuard | undefined {
+    return this.notesOf(transaction).guard;
   }
 
   /** Notes a persistence context of the transaction whose entities go nowhere else at its end. */

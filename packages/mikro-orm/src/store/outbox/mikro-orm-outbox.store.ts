@@ -23,8 +23,9 @@ export class MikroOrmOutboxStore extends OutboxStore {
     super();
   }
 
-  checkSchema(): Promise<void> {
-    return checkOutboxSchema(this.connection);
+  async checkSchema(): Promise<void> {
+    await checkOutboxSchema(this.connection);
+    await this.connection.lookAtDatabase();
   }
 
   fetch(selection: EntrySelection): Promise<FetchedEntries> {

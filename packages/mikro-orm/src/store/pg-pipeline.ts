@@ -1,0 +1,93 @@
+import type { CompiledQuery } from 'kysely';
+
+/** The part of a connection of `pg` that we use. This package does not import it: MikroORM's driver has it. */
+interface PgConnection {
+  readonly stream: { cork(): void; uncork(): void };
+  parse(message: { readonly text: string; readonly name: string }): void;
+  bind(message: { readonly values: readonly Parameter[] }): void;
+  execute(message: object): void;
+  sync(): void;
+}
+
+/** As `pg` takes it without asking what it is. */
+type Parameter = string | Buffer | null;
+
+/** As Kysely reads it. */
+interface PgResult {
+  readonly command: string;
+  readonly rowCount: null;
+  readonly rows: readonly never[];
+}
+
+const NO_RESULT: PgResult = { command: '', rowCount: null, rows: [] };
+
+/**
+ * Statements whose results nobody reads, sent to PostgreSQL in one round trip: when one fails, the server leaves out those after it
+ * (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING). It is what `pg` calls a submittable, as
+ * its cursors are: `client.query()` takes one in place of a text.
+ */
+export class PgPipeline implements PromiseLike<PgResult> {
+  readonly #messages: readonly { readonly text: string; readonly values: readonly Parameter[] }[];
+  readonly #settled = Promise.withResolvers<PgResult>();
+  readonly #settle = (error: unknown): void => {
+    if (error) this.#settled.reject(error);
+    else this.#settled.resolve(NO_RESULT);
+  };
+
+  /** `pg` puts one in its place where it has a time limit of its own. */
+  callback = this.#settle;
+
+  constructor(statements: readonly CompiledQuery[]) {
+    this.#messages = statements.map(({ sql, parameters }) => ({
+      text: sql,
+      values: parameters.map(toParameter),
+    }));
+  }
+
+  /** For those who look at what is sent. */
+  get sql(): string {
+    return this.#messages.map(({ text }) => text).join('; ');
+  }
+
+  /**
+   * Whether `pg` gives up waiting by `query_timeout`, of which the server hears nothing. To be asked when it was sent.
+   */
+  get hasTimeLimit(): boolean {
+    return this.callback !== this.#settle;
+  }
+
+  then: PromiseLike<PgResult>['then'] = (...args) => this.#settled.promise.then(...args);
+
+  submit(connection: PgConnection): null {
+    connection.stream.cork();
+    for (const { text, values } of this.#messages) {
+      connection.parse({ text, name: '' });
+      connection.bind({ values });
+      connection.execute({});
+    }
+    connection.sync();
+    connection.stream.uncork();
+    return null;
+  }
+
+  handleError(error: unknown): void {
+    this.callback(error);
+  }
+
+  handleReadyForQuery(): void {
+    this.callback(undefined);
+  }
+
+  // Nobody reads a result.
+  handleRowDescription(): void {}
+  handleDataRow(): void {}
+  handleCommandComplete(): void {}
+  handleEmptyQuery(): void {}
+}
+
+function toParameter(value: unknown): Parameter {
+  if (value === null || typeof value === 'string') return value;
+  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  if (typeof value === 'number' || typeof value === 'bigint') return String(value);
+  throw new TypeError(`A parameter of PgPipeline can't be of the type ${typeof value}.`);
+}
