@@ -63,6 +63,9 @@ class NotesCrates implements HandlesEvent<CratePacked> {
 /** One transaction at a time: the handler reads, and then writes what it has counted. */
 const TOGETHER: ConsumerOptions = { ...QUICK, batch: { maxMessages: 50, maxTransactions: 1 } };
 
+/** Of the first message: BEGIN goes with its inbox row. */
+const FIRST = ['begin, insert cqrs_inbox', 'select tally', 'update tally'];
+
 for (const { name, needs } of DATABASES) {
   describeWith(needs, `handlers of several messages in one transaction, on ${name}`, () => {
     let app: CrateApp;
@@ -93,7 +96,7 @@ for (const { name, needs } of DATABASES) {
         counter.take();
         await Promise.all([1, 2, 3].map((id) => consume(id)));
         const each = ['insert cqrs_inbox', 'select tally', 'update tally'];
-        expect(counter.take().map(kindOf)).toEqual(['begin', ...each, ...each, ...each, 'commit']);
+        expect(counter.take().map(kindOf)).toEqual([...FIRST, ...each, ...each, 'commit']);
         expect(await app.crates()).toBe(4);
       });
 
@@ -105,8 +108,8 @@ for (const { name, needs } of DATABASES) {
         counter.take();
         await Promise.all([1, 2, 3, 4, 5].map((id) => consume(id)));
         const each = ['insert cqrs_inbox', 'select tally', 'update tally'];
-        const full = ['begin', ...each, ...each, 'commit'];
-        expect(counter.take().map(kindOf)).toEqual([...full, ...full, 'begin', ...each, 'commit']);
+        const full = [...FIRST, ...each, 'commit'];
+        expect(counter.take().map(kindOf)).toEqual([...full, ...full, ...FIRST, 'commit']);
       });
     }
 

@@ -1,13 +1,14 @@
 /**
- * `insert cqrs_inbox`, `begin`: what a statement does, and to which table, whatever the dialect. One of our tables goes before
- * another, and what is only asked for by `exists` does not count. `insert cqrs_outbox, commit`: both in one.
+ * `insert cqrs_outbox`, `begin`: what a statement does, and to which table, whatever the dialect. One of our tables goes before
+ * another, and what is only asked for by `exists` does not count. `insert cqrs_outbox, commit`: several that are sent as one.
  */
 export function kindOf(statement: string): string {
-  const together = /^(?:begin not atomic )?(?<first>.*); commit(?:; end)?$/is.exec(statement)?.groups?.[
-    'first'
-  ];
-  if (together !== undefined) return `${kindOf(together)}, commit`;
-  const text = statement.toLowerCase();
+  const body = statement.toLowerCase().replace(/^begin not atomic (.*); end$/s, '$1');
+  return body.split('; ').map(kindOfOne).join(', ');
+}
+
+function kindOfOne(text: string): string {
+  if (text === 'start transaction') return 'begin';
   const verb = /^[\s(]*(?<verb>\w+)/.exec(text)?.groups?.['verb'] ?? '';
   const outer = text.replace(/exists \([^()]*\)/g, '');
   const table =

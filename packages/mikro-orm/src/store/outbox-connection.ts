@@ -13,7 +13,7 @@ import {
   SqlitePlatform,
 } from '@mikro-orm/sql';
 import { CompiledQuery, sql, type RawBuilder } from 'kysely';
-import { findCommitWith, type CommitWith } from './commit-with.js';
+import { findOneTrip, type OneTrip } from './one-trip.js';
 import type { SqlDialect } from '../schema/sql-dialect.js';
 import type { OutboxDatabase, OutboxKysely, OutboxTransaction } from '../schema/tables.js';
 
@@ -27,7 +27,7 @@ export class OutboxConnection {
   readonly dialect: SqlDialect;
 
   /** Undefined before {@link lookAtDatabase}, and where the database has nothing of the kind. */
-  commitWith: CommitWith | undefined;
+  oneTrip: OneTrip | undefined;
 
   constructor(private readonly em: EntityManager) {
     const platform = em.getPlatform();
@@ -47,14 +47,13 @@ export class OutboxConnection {
 
   /** Finds out what the database can do: at boot, when no transaction holds a connection that this one would wait for. */
   async lookAtDatabase(): Promise<void> {
-    this.commitWith = await findCommitWith(await this.client(), this.dialect);
+    this.oneTrip = await findOneTrip(await this.client(), this.dialect);
   }
 
   /** The pool, connected. */
   async client(): Promise<OutboxKysely> {
-    const connection = this.connection;
-    await connection.ensureConnection();
-    return connection.getClient<OutboxDatabase>();
+    await this.driver.ensureConnection();
+    return this.driver.getClient<OutboxDatabase>();
   }
 
   /** Runs one statement without parameters. */
@@ -64,7 +63,7 @@ export class OutboxConnection {
 
   /** What the pool is made of: `pg`'s own, for PostgreSQL. */
   async nativeClient(): Promise<unknown> {
-    return this.connection.getNativeClient();
+    return this.driver.getNativeClient();
   }
 
   /** Kysely's transaction out of MikroORM's, which is the same object. */
@@ -104,7 +103,8 @@ export class OutboxConnection {
     }
   }
 
-  private get connection(): AbstractSqlConnection {
+  /** MikroORM's own. */
+  get driver(): AbstractSqlConnection {
     const connection: Connection = this.em.getDriver().getConnection('write');
     if (connection instanceof AbstractSqlConnection) return connection;
     throw new TypeError('MikroOrmOutbox needs an SQL driver.');

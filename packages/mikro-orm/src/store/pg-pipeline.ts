@@ -15,23 +15,23 @@ type Parameter = string | Buffer | null;
 /** As Kysely reads it. */
 interface PgResult {
   readonly command: string;
-  readonly rowCount: null;
+  readonly rowCount: number;
   readonly rows: readonly never[];
 }
 
-const NO_RESULT: PgResult = { command: '', rowCount: null, rows: [] };
-
 /**
- * Statements whose results nobody reads, sent to PostgreSQL in one round trip: when one fails, the server leaves out those after it
+ * Statements of which nobody reads rows, sent to PostgreSQL in one round trip: when one fails, the server leaves out those after it
  * (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING). It is what `pg` calls a submittable, as
  * its cursors are: `client.query()` takes one in place of a text.
  */
 export class PgPipeline implements PromiseLike<PgResult> {
   readonly #messages: readonly { readonly text: string; readonly values: readonly Parameter[] }[];
   readonly #settled = Promise.withResolvers<PgResult>();
+  /** Of the last one that has ended, such as `INSERT 0 1`. */
+  #tag = '';
   readonly #settle = (error: unknown): void => {
     if (error) this.#settled.reject(error);
-    else this.#settled.resolve(NO_RESULT);
+    else this.#settled.resolve(readTag(this.#tag));
   };
 
   /** `pg` puts one in its place where it has a time limit of its own. */
@@ -78,11 +78,19 @@ export class PgPipeline implements PromiseLike<PgResult> {
     this.callback(undefined);
   }
 
-  // Nobody reads a result.
+  handleCommandComplete({ text }: { readonly text: string }): void {
+    this.#tag = text;
+  }
+
+  // Nobody reads rows.
   handleRowDescription(): void {}
   handleDataRow(): void {}
-  handleCommandComplete(): void {}
   handleEmptyQuery(): void {}
+}
+
+function readTag(tag: string): PgResult {
+  const words = tag.split(' ');
+  return { command: words[0] ?? '', rowCount: Number(words.at(-1)) || 0, rows: [] };
 }
 
 function toParameter(value: unknown): Parameter {

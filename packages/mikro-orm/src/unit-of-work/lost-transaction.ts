@@ -17,6 +17,12 @@ interface DriverError {
   readonly message?: string;
 }
 
+/** Whether a constraint has refused a row, which is known only once the statement is at work. */
+export function isConstraintViolation(error: unknown): boolean {
+  const { sqlState, code = '' } = asDriverError(error);
+  return (sqlState ?? code).startsWith('23');
+}
+
 /** Whether PostgreSQL has refused a statement, since one before it has failed. */
 export function isRefusalOfAborted(error: unknown): boolean {
   return asDriverError(error).code === IN_FAILED_SQL_TRANSACTION;

@@ -7,12 +7,15 @@ import {
   type TransactionOptions,
 } from '@cqrs-outbox/core';
 import {
+  EventType,
   RequestContext,
   TransactionContext,
+  TransactionEventBroadcaster,
   type EntityManager,
   type EventSubscriber,
   type MikroORM,
 } from '@mikro-orm/core';
+import type { OutboxTransaction } from '../schema/tables.js';
 import type { OutboxConnection } from '../store/outbox-connection.js';
 import { endWith, ENDED_TRANSACTION, EndedTransactionError } from './ended-transaction.js';
 import { maskSignal } from './mask-signal.js';
@@ -98,6 +101,7 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
     work: (own: OwnTransaction | undefined) => Promise<T>,
     options: TransactionOptions,
   ): Promise<T> {
+    if (this.canLeaveBegin) return this.transactOutside(work, options);
     const { hasContext } = this;
     let own: OwnTransaction | undefined;
     try {
@@ -112,6 +116,67 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
       );
     } catch (error) {
       throw own ? own.guard.explain(error) : error;
+    }
+  }
+
+  /** Whether BEGIN can go with the first statement: MikroORM would send settings of the session right behind it. */
+  private get canLeaveBegin(): boolean {
+    const { em } = this.orm;
+    return (
+      this.connection.oneTrip !== undefined &&
+      !this.hasContext &&
+      em.getSessionContext() === undefined &&
+      !em.config.get('disableTransactions')
+    );
+  }
+
+  /** What `em.transactional` does where there is no context around it, with BEGIN left for the first statement. */
+  private async transactOutside<T>(
+    work: (own: OwnTransaction) => Promise<T>,
+    options: TransactionOptions,
+  ): Promise<T> {
+    const em = this.orm.em.fork({ clear: true, cloneEventManager: true, ...this.cancelling(options) });
+    maskSignal(em);
+    const events = new TransactionEventBroadcaster(em);
+    return TransactionContext.create(em, async () => {
+      await events.dispatchEvent(EventType.beforeTransactionStart);
+      const { transaction, guard } = await this.open(options);
+      // As MikroORM tells of its own.
+      this.orm.config.getLogger().logQuery({ level: 'info', query: 'begin' });
+      try {
+        this.#ledger.setOwn(transaction, options, guard);
+        this.#ledger.addContext(transaction, em);
+        await events.dispatchEvent(EventType.afterTransactionStart, transaction);
+        em.setTransactionContext(transaction);
+        const result = await endWith(em, () => work({ em, transaction, guard }));
+        await em.flush();
+        await this.connection.driver.commit(transaction, events);
+        return result;
+      } catch (error) {
+        await this.rollBack(transaction, events);
+        throw guard.explain(error);
+      }
+    });
+  }
+
+  /** The connection goes back to its pool when Kysely has ended the transaction. */
+  private async open(options: TransactionOptions): ReturnType<typeof TransactionGuard.open> {
+    const client = await this.connection.client();
+    return new Promise((resolve, reject) => {
+      const holding = client.connection().execute(async (db) => {
+        resolve(await TransactionGuard.open(db, this.connection, this.#parts, options.signal));
+        await db.getExecutor().provideConnection(async () => undefined);
+      });
+      holding.catch(reject);
+    });
+  }
+
+  /** Its failure must not hide why it is rolled back. */
+  private async rollBack(transaction: OutboxTransaction, events: TransactionEventBroadcaster): Promise<void> {
+    try {
+      await this.connection.driver.rollback(transaction, events);
+    } catch (error) {
+      this.orm.config.getLogger().warn('query', `Failed to roll back transaction: ${String(error)}`);
     }
   }
 

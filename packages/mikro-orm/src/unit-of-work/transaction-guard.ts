@@ -1,17 +1,21 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
 import { CqrsOutboxError, UnitOfWorkRolledBackError } from '@cqrs-outbox/core';
 import { CompiledQuery, type DatabaseConnection, type QueryExecutor, type QueryResult } from 'kysely';
+import type { OutboxKysely, OutboxTransaction } from '../schema/tables.js';
+import { COMMIT, isCountOnly, START } from '../store/one-trip.js';
 import type { OutboxConnection } from '../store/outbox-connection.js';
 import { EndedTransactionError } from './ended-transaction.js';
-import { isDead, isGoneAfter, isRefusalOfAborted } from './lost-transaction.js';
+import { isConstraintViolation, isDead, isGoneAfter, isRefusalOfAborted } from './lost-transaction.js';
 import { StatementCancellation } from './statement-cancellation.js';
 import type { TransactionPart } from './transaction-part.js';
 
 /** What ends a transaction, as Kysely's dialects write it. */
-const COMMIT = /^commit$/i;
-const ROLLBACK = /^rollback$/i;
+const IS_COMMIT = /^commit$/i;
+const IS_ROLLBACK = /^rollback$/i;
 /** Savepoints of MikroORM, as Kysely's dialects write them: those of users have other names. */
 const SAVEPOINT = /^(savepoint|release savepoint|release|rollback to) [`"]?(trx\d+)[`"]?$/i;
+/** What is read of the result of BEGIN, COMMIT and ROLLBACK. */
+const NOTHING: QueryResult<never> = { rows: [] };
 const BY_STATEMENT = 'a statement has failed that ended its transaction';
 
 /**
@@ -30,6 +34,10 @@ export class TransactionGuard {
   #failure: { cause: unknown } | undefined;
   /** What is thrown in place of all that follows: made then, since an error takes long to make. */
   #refusal: (() => Error) | undefined;
+  /** Undefined until the transaction has been opened for Kysely. */
+  #executor: QueryExecutor | undefined;
+  /** False while BEGIN is left for the first statement. */
+  #hasBegun = true;
   /** What is sent in place of COMMIT. */
   #lastAndCommit: CompiledQuery | undefined;
   /** How many are open, by their names: those of the same depth have the same. */
@@ -52,13 +60,30 @@ export class TransactionGuard {
     signal: AbortSignal | undefined,
   ): Promise<TransactionGuard> {
     const executor = outbox.asTransaction(transaction).getExecutor();
-    return executor.provideConnection(
-      async (connection) => new TransactionGuard(executor, connection, outbox, parts, signal),
-    );
+    return executor.provideConnection(async (connection) => {
+      const guard = new TransactionGuard(connection, outbox, parts, signal);
+      guard.#executor = executor;
+      return guard;
+    });
+  }
+
+  /** Opens a transaction on a connection: BEGIN goes to the database with the first statement, or never. */
+  static async open(
+    db: OutboxKysely,
+    outbox: OutboxConnection,
+    parts: AsyncLocalStorage<TransactionPart>,
+    signal: AbortSignal | undefined,
+  ): Promise<{ readonly transaction: OutboxTransaction; readonly guard: TransactionGuard }> {
+    const guard = await db
+      .getExecutor()
+      .provideConnection(async (connection) => new TransactionGuard(connection, outbox, parts, signal));
+    guard.#hasBegun = false;
+    const transaction = await db.startTransaction().execute();
+    guard.#executor = transaction.getExecutor();
+    return { transaction, guard };
   }
 
   private constructor(
-    private readonly executor: QueryExecutor,
     private readonly connection: DatabaseConnection,
     private readonly outbox: OutboxConnection,
     private readonly parts: AsyncLocalStorage<TransactionPart>,
@@ -87,7 +112,7 @@ export class TransactionGuard {
    *   still running: the whole must then be rolled back
    */
   async endPart(part: TransactionPart): Promise<void> {
-    await this.executor.provideConnection(async () => {
+    await this.alone(async () => {
       part.isOver = true;
       await this.verify();
     });
@@ -99,15 +124,16 @@ export class TransactionGuard {
    * @returns false when it must be sent before: where the database can't, and where it may have to be cancelled, as COMMIT never is
    */
   leaveToCommit(statement: CompiledQuery): boolean {
-    if (this.signal) return false;
-    this.#lastAndCommit = this.outbox.commitWith?.(statement);
+    if (this.signal || !this.#hasBegun) return false;
+    this.#lastAndCommit = this.outbox.oneTrip?.([statement, COMMIT]);
     return this.#lastAndCommit !== undefined;
   }
 
   private async execute<R>(...args: Parameters<DatabaseConnection['executeQuery']>): Promise<QueryResult<R>> {
     const [{ sql }] = args;
-    if (COMMIT.test(sql)) return this.commit(args);
-    if (ROLLBACK.test(sql)) return this.rollback(args);
+    if (!this.#executor) return NOTHING;
+    if (IS_COMMIT.test(sql)) return this.commit(args);
+    if (IS_ROLLBACK.test(sql)) return this.rollback(args);
     this.refuseLate();
     const [, verb, savepoint] = SAVEPOINT.exec(sql) ?? [];
     const opens = verb?.toLowerCase() === 'savepoint';
@@ -116,7 +142,7 @@ export class TransactionGuard {
     try {
       this.#cancellation?.begin();
       try {
-        return await this.send<R>(...args);
+        return await (this.#hasBegun ? this.send<R>(...args) : this.sendFirst<R>(...args));
       } finally {
         const cancelling = this.#cancellation?.end();
         // Or it could hit the next statement.
@@ -136,6 +162,7 @@ export class TransactionGuard {
     ...args: Parameters<DatabaseConnection['streamQuery']>
   ): AsyncGenerator<QueryResult<R>> {
     this.refuseLate();
+    if (!this.#hasBegun) await this.begin(START);
     try {
       const rows = this.#streamQuery.call<
         DatabaseConnection,
@@ -152,30 +179,31 @@ export class TransactionGuard {
   }
 
   /** @throws before COMMIT is sent, when the database has ended the transaction: as after a COMMIT that fails, ROLLBACK comes next */
-  private async commit<R>(args: Parameters<DatabaseConnection['executeQuery']>): Promise<QueryResult<R>> {
+  private async commit(args: Parameters<DatabaseConnection['executeQuery']>): Promise<QueryResult<never>> {
     // Who has the connection is alone with it: nothing comes between the last look and COMMIT.
-    await this.executor.provideConnection(() => this.verifyAndRefuse());
-    const result = await (this.#lastAndCommit ? this.send<R>(this.#lastAndCommit) : this.send<R>(...args));
+    await this.alone(() => this.verifyAndRefuse());
+    if (this.#lastAndCommit) await this.send(this.#lastAndCommit);
+    else if (this.#hasBegun) await this.send(...args);
     await this.leave();
-    return result;
+    return NOTHING;
   }
 
-  private async rollback<R>(args: Parameters<DatabaseConnection['executeQuery']>): Promise<QueryResult<R>> {
+  private async rollback(args: Parameters<DatabaseConnection['executeQuery']>): Promise<QueryResult<never>> {
     this.refuseAll();
     try {
-      return await this.send<R>(...args);
+      if (this.#hasBegun) await this.send(...args);
     } catch (error) {
       // Kysely gives the connection back only when ROLLBACK has succeeded. The pool throws away one that is dead.
-      if (await isDead((statement) => this.ask(statement))) return { rows: [] };
-      throw error;
+      if (!(await isDead((statement) => this.ask(statement)))) throw error;
     } finally {
       await this.leave();
     }
+    return NOTHING;
   }
 
   private async leave(): Promise<void> {
     // What waits for its turn is refused before the connection goes back to its pool, for whoever comes next.
-    await this.executor.provideConnection(async () => undefined);
+    await this.alone(async () => undefined);
     this.#cancellation?.stop();
     this.connection.executeQuery = this.#executeQuery;
     this.connection.streamQuery = this.#streamQuery;
@@ -214,6 +242,34 @@ export class TransactionGuard {
     if (await isGoneAfter(cause, this.outbox.dialect, (statement) => this.ask(statement)))
       this.#refusal = () => new UnitOfWorkRolledBackError(cause, BY_STATEMENT);
     return cause;
+  }
+
+  /** BEGIN, which was left for it, goes with the statement where nothing but the number of its rows is read, or else before. */
+  private async sendFirst<R>(
+    ...args: Parameters<DatabaseConnection['executeQuery']>
+  ): Promise<QueryResult<R>> {
+    const [query] = args;
+    const { oneTrip } = this.outbox;
+    if (oneTrip && isCountOnly(query)) return this.begin<R>(oneTrip([START, query]));
+    await this.begin(START);
+    return this.send<R>(...args);
+  }
+
+  private async begin<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    this.#hasBegun = true;
+    try {
+      return await this.send<R>(query);
+    } catch (error) {
+      // What follows would have its effect outside of any transaction, if it was BEGIN that has failed.
+      if (!isConstraintViolation(error))
+        this.#refusal ??= () => new UnitOfWorkRolledBackError(error, BY_STATEMENT);
+      throw error;
+    }
+  }
+
+  /** Waits for the statement in flight, and lets nothing else through meanwhile. */
+  private alone<T>(work: () => Promise<T>): Promise<T> {
+    return this.#executor ? this.#executor.provideConnection(work) : work();
   }
 
   private async ask(statement: string): Promise<void> {

@@ -11,6 +11,7 @@ import {
 import { UniqueConstraintViolationException, type MikroORM } from '@mikro-orm/core';
 import { CompiledQuery, sql } from 'kysely';
 import type { OutboxKysely, OutboxTransaction } from '../../schema/tables.js';
+import { countOnly } from '../one-trip.js';
 import type { OutboxConnection } from '../outbox-connection.js';
 import { deleteListed } from '../delete-listed.js';
 import { isSavepoint } from '../../unit-of-work/outbox.subscriber.js';
@@ -39,7 +40,7 @@ export class MikroOrmInboxStore extends InboxStore {
     if (!current) throw new TypeError('InboxStore.record needs the transaction of the handler.');
     const transaction = this.connection.asTransaction(current);
     const statement = (this.#recording ??= this.compileRecording(transaction));
-    const query = CompiledQuery.raw(statement, [messageId, handler]);
+    const query = countOnly(CompiledQuery.raw(statement, [messageId, handler]));
     try {
       const { numAffectedRows } = await transaction.executeQuery(query, this.cancelling(current, signal));
       if (numAffectedRows !== 0n) return;

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { CompiledQuery } from 'kysely';
 import type { SqlDialect } from '../schema/sql-dialect.js';
 import type { OutboxKysely } from '../schema/tables.js';
-import { findCommitWith } from './commit-with.js';
+import { COMMIT, findOneTrip, START } from './one-trip.js';
 
 /** A database that answers as it is told, and remembers what it was asked. */
 const databaseThat = (answer: (sql: unknown) => Promise<object>) => {
@@ -18,29 +18,29 @@ const databaseThat = (answer: (sql: unknown) => Promise<object>) => {
 
 const INSERT = CompiledQuery.raw('insert into t values (?)', [1]);
 
-describe('A statement and COMMIT in one', () => {
+describe('Several statements in one', () => {
   it.each<SqlDialect>(['mysql', 'postgresql'])(
-    'is not to be had where %s, or its driver, does not know it',
+    'are not to be had where %s, or its driver, does not know it',
     async (dialect) => {
       const { client, asked } = databaseThat(() => Promise.reject(new Error('syntax error')));
-      await expect(findCommitWith(client, dialect)).resolves.toBeUndefined();
+      await expect(findOneTrip(client, dialect)).resolves.toBeUndefined();
       expect(asked).toHaveLength(1);
     },
   );
 
-  it('is not looked for in SQLite', async () => {
+  it('are not looked for in SQLite', async () => {
     const { client, asked } = databaseThat(() => Promise.resolve({ rows: [] }));
-    await expect(findCommitWith(client, 'sqlite')).resolves.toBeUndefined();
+    await expect(findOneTrip(client, 'sqlite')).resolves.toBeUndefined();
     expect(asked).toEqual([]);
   });
 
-  it('is tried with an empty transaction, and made of one statement with its parameters', async () => {
+  it('are tried with an empty transaction, and have the parameters of all', async () => {
     const { client, asked } = databaseThat(() => Promise.resolve({ rows: [] }));
-    const commitWith = await findCommitWith(client, 'mysql');
+    const oneTrip = await findOneTrip(client, 'mysql');
     expect(asked).toEqual(['begin not atomic start transaction; commit; end']);
-    expect(commitWith?.(INSERT)).toMatchObject({
-      sql: 'begin not atomic insert into t values (?); commit; end',
-      parameters: [1],
+    expect(oneTrip?.([START, INSERT, INSERT, COMMIT])).toMatchObject({
+      sql: 'begin not atomic start transaction; insert into t values (?); insert into t values (?); commit; end',
+      parameters: [1, 1],
     });
   });
 });

@@ -1,0 +1,71 @@
+import { CompiledQuery } from 'kysely';
+import type { SqlDialect } from '../schema/sql-dialect.js';
+import type { OutboxKysely } from '../schema/tables.js';
+import { PgPipeline } from './pg-pipeline.js';
+
+/** As the databases know it inside of {@link OneTrip} and alone. */
+export const START = CompiledQuery.raw('start transaction');
+export const COMMIT = CompiledQuery.raw('commit');
+
+/**
+ * Makes one of several statements, which takes one round trip; when one of them fails, the database leaves out those behind it. The
+ * result is how many rows the last one has written.
+ */
+export type OneTrip = (statements: readonly CompiledQuery[]) => CompiledQuery;
+
+const COUNT_ONLY = Symbol('cqrs-outbox:count only');
+
+/** Says of a statement that nothing is read of its result but how many rows it has written. */
+export function countOnly(query: CompiledQuery): CompiledQuery {
+  return { ...query, [COUNT_ONLY]: true } as CompiledQuery;
+}
+
+/** Whether the statement may become a part of {@link OneTrip}. */
+export function isCountOnly(query: CompiledQuery): boolean {
+  return COUNT_ONLY in query;
+}
+
+/** Undefined where the database, or its driver, has nothing of the kind. */
+export async function findOneTrip(client: OutboxKysely, dialect: SqlDialect): Promise<OneTrip | undefined> {
+  switch (dialect) {
+    case 'mysql':
+      return (await isAccepted(client, compound([START, COMMIT]))) ? compound : undefined;
+    case 'postgresql':
+      return findPipeline(client);
+    case 'sqlite':
+      // There is no round trip.
+      return undefined;
+  }
+}
+
+/** A compound statement outside of stored programs, which MariaDB has and MySQL has not. */
+function compound(statements: readonly CompiledQuery[]): CompiledQuery {
+  const body = statements.map(({ sql }) => `${sql}; `).join('');
+  return CompiledQuery.raw(
+    `begin not atomic ${body}end`,
+    statements.flatMap(({ parameters }) => parameters),
+  );
+}
+
+async function findPipeline(client: OutboxKysely): Promise<OneTrip | undefined> {
+  const probe = new PgPipeline([START, COMMIT]);
+  const isKnown = await isAccepted(client, toQuery(probe));
+  // The COMMIT of a statement that was given up would take effect when the statement has ended after all.
+  return isKnown && !probe.hasTimeLimit ? (statements) => toQuery(new PgPipeline(statements)) : undefined;
+}
+
+/** Kysely hands to `pg` what it takes for a text. */
+function toQuery(pipeline: PgPipeline): CompiledQuery {
+  return CompiledQuery.raw(pipeline as unknown as string);
+}
+
+/** What is tried is a transaction of nothing. */
+async function isAccepted(client: OutboxKysely, query: CompiledQuery): Promise<boolean> {
+  try {
+    await client.executeQuery(query);
+    return true;
+  } catch {
+    // Whatever the reason: statements on their own work everywhere.
+    return false;
+  }
+}

@@ -1,0 +1,226 @@
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { NullTransport, Outbox, UnitOfWork } from '@cqrs-outbox/core';
+import { EntityManager, type EventSubscriber, type TransactionEventArgs } from '@mikro-orm/core';
+import type { SqlEntityManager } from '@mikro-orm/sql';
+import { StatementCounter } from '../../bench/servers/statement-counter.ts';
+import { describeWith } from '../services/describe-with.ts';
+import { createTestApp, type TestApp } from '../support/app.ts';
+import { databaseOptions, DATABASES } from '../support/database.ts';
+import { OrderPaid, Tally } from '../support/orders.ts';
+import { kindOf } from '../support/statement-kind.ts';
+
+/** What connections of mysql2 and pg have in common. */
+interface Client {
+  query: (...args: unknown[]) => unknown;
+  release(): void;
+}
+
+/** Fails statements on their way to the server. */
+class Interceptor {
+  static async attach({ orm }: TestApp): Promise<Interceptor> {
+    const interceptor = new Interceptor();
+    const connection = orm.em.getConnection() as unknown as {
+      getNativeClient(): Promise<{ on(event: 'acquire', listener: (client: Client) => void): void }>;
+    };
+    const known = new WeakSet<object>();
+    (await connection.getNativeClient()).on('acquire', (client) => {
+      interceptor.acquired.push(client);
+      if (known.has(client)) return;
+      known.add(client);
+      const send = client.query.bind(client);
+      client.query = (...args) => (interceptor.refuses(args[0]) ? refuse(args) : send(...args));
+    });
+    return interceptor;
+  }
+
+  /** Oldest first, as often as they were. */
+  readonly acquired: Client[] = [];
+  /** What the next statements must look like to fail, once each. */
+  readonly failing: RegExp[] = [];
+
+  private refuses(statement: unknown): boolean {
+    const text = typeof statement === 'string' ? statement : (statement as { sql: string }).sql;
+    if (!this.failing[0]?.test(text)) return false;
+    this.failing.shift();
+    return true;
+  }
+}
+
+/** As mysql2 does it by a callback, or pg by a promise. */
+function refuse(args: unknown[]): unknown {
+  const error = new Error('refused on its way');
+  const callback = args.at(-1);
+  if (typeof callback !== 'function') return Promise.reject(error);
+  setImmediate(() => (callback as (reason: Error) => void)(error));
+  return undefined;
+}
+
+/** What MikroORM tells of transactions. */
+class Told implements EventSubscriber {
+  readonly events: string[] = [];
+  beforeTransactionStart = this.tell('before start');
+  afterTransactionStart = this.tell('after start');
+  beforeTransactionCommit = this.tell('before commit');
+  afterTransactionCommit = this.tell('after commit');
+  beforeTransactionRollback = this.tell('before rollback');
+  afterTransactionRollback = this.tell('after rollback');
+
+  private tell(what: string) {
+    return ({ em, transaction }: TransactionEventArgs): void => {
+      this.events.push(
+        `${what} ${transaction ? 'in' : 'outside'} ${em.isInTransaction() ? 'in' : 'outside'}`,
+      );
+    };
+  }
+}
+
+for (const { name, needs } of DATABASES.filter((database) => database.name !== 'libsql')) {
+  describeWith(needs, `BEGIN of a unit of work without a context around it, on ${name}`, () => {
+    let test: TestApp;
+    let counter: StatementCounter;
+    let interceptor: Interceptor;
+
+    beforeEach(async () => {
+      test = await createTestApp({
+        database: name,
+        options: { transport: new NullTransport() },
+        orm: {
+          ...databaseOptions(name),
+          pool: { max: 2 },
+        } as never,
+        ownsDatabase: true,
+      });
+      interceptor = await Interceptor.attach(test);
+      counter = await StatementCounter.attach(test.orm);
+      await tallies();
+      counter.take();
+    });
+    afterEach(() => test.close());
+
+    const run = <T>(work: (em: SqlEntityManager) => Promise<T>): Promise<T> =>
+      test.app.get(UnitOfWork).runInTransaction(() => work(test.app.get<SqlEntityManager>(EntityManager)));
+    const insert = (em: SqlEntityManager, tally: string) =>
+      em.execute(`insert into tally (name, count) values ('${tally}', 1)`);
+    const tallies = async (): Promise<string[]> => {
+      const rows = await test.orm.em.fork().find(Tally, {}, { orderBy: { name: 'asc' } });
+      return rows.map((row) => row.name);
+    };
+    const fails = async (work: (em: SqlEntityManager) => Promise<unknown>): Promise<void> => {
+      const failing = run(async (em) => {
+        await work(em);
+        throw new Error('rolled back');
+      });
+      await expect(failing).rejects.toThrow('rolled back');
+    };
+    const SELECT = 'select tally';
+
+    it('is never sent where nothing else is, nor is its end', async () => {
+      await run(async () => undefined);
+      await fails(async () => undefined);
+      expect(counter.take()).toEqual([]);
+    });
+
+    it('is sent before a first statement whose result is read', async () => {
+      await run((em) => em.find(Tally, {}));
+      expect(counter.take().map(kindOf)).toEqual(['begin', SELECT, 'commit']);
+    });
+
+    it('is sent before events that are all there is', async () => {
+      await run(async () => test.app.get(Outbox).append(OrderPaid.of({ orderId: 1, step: 1 })));
+      expect(counter.take().map(kindOf)).toEqual(['begin', 'insert cqrs_outbox', 'commit']);
+    });
+
+    it.each<[string, (em: SqlEntityManager) => Promise<unknown>]>([
+      ['statements at the same time', (em) => Promise.all([insert(em, 'a'), insert(em, 'b')])],
+      [
+        'a stream',
+        async (em) => {
+          for await (const row of em
+            .getKysely<{ tally: { name: string } }>()
+            .selectFrom('tally')
+            .select('name')
+            .stream())
+            expect(row).toBeUndefined();
+          await insert(em, 'a');
+        },
+      ],
+      ['a nested transaction', (em) => em.transactional((inner) => insert(inner, 'a'))],
+      ['a flush', async (em) => em.persist(em.create(Tally, { name: 'a', count: 1 })).flush()],
+    ])('is sent once, and comes first, where the first are %s', async (_, work) => {
+      await fails(work);
+      expect(await tallies()).toEqual([]);
+      counter.take();
+      await run(work);
+      const [first, ...others] = counter.take();
+      expect(first).toBe('start transaction');
+      expect(others.filter((statement) => /^(begin|start)/.test(statement))).toEqual([]);
+      expect(await tallies()).toContain('a');
+    });
+
+    it('lets nothing through when it fails', async () => {
+      interceptor.failing.push(/^start transaction$/);
+      const failing = run(async (em) => {
+        await expect(insert(em, 'first')).rejects.toThrow('refused on its way');
+        await expect(insert(em, 'second')).rejects.toMatchObject({ code: 'UNIT_OF_WORK_ROLLED_BACK' });
+      });
+      await expect(failing).rejects.toMatchObject({ code: 'UNIT_OF_WORK_ROLLED_BACK' });
+      expect(await tallies()).toEqual([]);
+      await run((em) => insert(em, 'third'));
+      expect(await tallies()).toEqual(['third']);
+    });
+
+    it('keeps a connection from its pool whose ROLLBACK has failed, but that may live', async () => {
+      interceptor.failing.push(/^rollback$/);
+      await fails((em) => insert(em, 'a'));
+      const kept = interceptor.acquired.at(-1)!;
+      // All that is left to others is the second connection.
+      await Promise.all([1, 2, 3].map((index) => run((em) => insert(em, `b${index}`))));
+      expect(await tallies()).toEqual(['b1', 'b2', 'b3']);
+      const others = interceptor.acquired.slice(interceptor.acquired.lastIndexOf(kept) + 1);
+      expect(others.length).toBeGreaterThan(0);
+      expect(others.includes(kept)).toBe(false);
+      kept.release();
+    });
+
+    it('gives one back that is lost, however often', async () => {
+      const kill = {
+        mariadb: 'kill connection_id()',
+        postgres: 'select pg_terminate_backend(pg_backend_pid())',
+      };
+      for (let time = 0; time < 3; time += 1) {
+        await fails(async (em) => {
+          await insert(em, 'a');
+          await em.execute(kill[name as keyof typeof kill]).catch(() => undefined);
+        });
+      }
+      expect(await tallies()).toEqual([]);
+      await run((em) => insert(em, 'b'));
+      expect(await tallies()).toEqual(['b']);
+    });
+
+    it('is told to subscribers and the log as that of em.transactional is', async () => {
+      const told = new Told();
+      test.orm.em.getEventManager().registerSubscriber(told);
+      const linesOf = async (work: () => Promise<unknown>): Promise<unknown[]> => {
+        const logged: string[] = [];
+        const logger = test.orm.config.getLogger();
+        logger.logQuery = ({ query = '' }) => logged.push(query);
+        await work();
+        return [...told.events.splice(0), ...logged.map((query) => query.split(' ')[0])];
+      };
+      const work = async (em: EntityManager): Promise<unknown> => em.find(Tally, {});
+      const ours = await linesOf(() => run(work));
+      expect(ours).toContain('begin');
+      expect(ours).toEqual(await linesOf(() => test.orm.em.fork().transactional(work)));
+      const fail = async (): Promise<never> => Promise.reject(new Error('rolled back'));
+      const ourRollback = await linesOf(() => run(fail).catch(() => undefined));
+      expect(ourRollback).toContain('rollback');
+      const theirs = () =>
+        test.orm.em
+          .fork()
+          .transactional(fail)
+          .catch(() => undefined);
+      expect(ourRollback).toEqual(await linesOf(theirs));
+    });
+  });
+}
