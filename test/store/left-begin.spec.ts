@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { NullTransport, Outbox, UnitOfWork } from '@cqrs-outbox/core';
 import { EntityManager, type EventSubscriber, type TransactionEventArgs } from '@mikro-orm/core';
 import type { SqlEntityManager } from '@mikro-orm/sql';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { StatementCounter } from '../../bench/servers/statement-counter.ts';
 import { describeWith } from '../services/describe-with.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
@@ -46,14 +47,17 @@ class Interceptor {
   }
 }
 
-/** As mysql2 does it by a callback, or pg by a promise. */
+/** As mysql2 does it by a callback, or pg by a promise; so late that others can be sent meanwhile. */
 function refuse(args: unknown[]): unknown {
   const error = new Error('refused on its way');
   const callback = args.at(-1);
-  if (typeof callback !== 'function') return Promise.reject(error);
-  setImmediate(() => (callback as (reason: Error) => void)(error));
+  const refusal = sleep(REFUSAL_MS).then(() => Promise.reject(error));
+  if (typeof callback !== 'function') return refusal;
+  refusal.catch(callback as (reason: Error) => void);
   return undefined;
 }
+
+const REFUSAL_MS = 40;
 
 /** What MikroORM tells of transactions. */
 class Told implements EventSubscriber {
@@ -169,8 +173,86 @@ for (const { name, needs } of DATABASES.filter((database) => database.name !== '
       expect(await tallies()).toEqual(['third']);
     });
 
-    it('keeps a connection from its pool whose ROLLBACK has failed, but that may live', async () => {
+    it('lets nothing through that was sent while it was on its way, when it fails', async () => {
+      interceptor.failing.push(/^start transaction$/);
+      const failing = run(async (em) => {
+        // Savepoints do not wait for their turn.
+        const nested = em.transactional(() => Promise.resolve());
+        await sleep(REFUSAL_MS / 4);
+        const inserted = insert(em, 'outside');
+        await Promise.allSettled([nested, inserted]);
+      });
+      await expect(failing).rejects.toMatchObject({ code: 'UNIT_OF_WORK_ROLLED_BACK' });
+      expect(await tallies()).toEqual([]);
+    });
+
+    it.each([
+      ['first, and writes at once', false, 0],
+      ['first, and writes later', false, 50],
+      ['behind a statement, and writes at once', true, 0],
+      ['behind a statement, and writes later', true, 50],
+    ])(
+      'and its end leave nothing to a nested transaction that is left running: %s',
+      async (_, hasStatement, delayMs) => {
+        for (const isInContext of [false, true]) {
+          let late: Promise<unknown> | undefined;
+          const unitOfWork = test.app.get(UnitOfWork);
+          const failing = () =>
+            run(async (em) => {
+              if (hasStatement) await em.execute('select 1');
+              late = em.transactional(async (inner) => {
+                if (delayMs > 0) await sleep(delayMs);
+                await insert(inner, 'late');
+              });
+              late.catch(() => undefined);
+              // The savepoint is on its way.
+              for (let turn = 0; turn < 6; turn += 1) await Promise.resolve();
+              throw new Error('the work fails');
+            });
+          const failed = isInContext ? unitOfWork.runInContext(failing) : failing();
+          await expect(failed).rejects.toThrow('the work fails');
+          await expect(late).rejects.toThrow();
+          expect(await tallies()).toEqual([]);
+        }
+      },
+    );
+
+    it('does not hide from the statement behind it that the time is over', async () => {
+      await test.orm.em.fork().insert(Tally, { name: 'locked', count: 1 });
+      const holder = test.orm.em.fork();
+      await holder.begin();
+      await holder.execute(`update tally set count = 2 where name = 'locked'`);
+      const abort = new AbortController();
+      const em = test.app.get<SqlEntityManager>(EntityManager);
+      const work = async (): Promise<void> => {
+        const update = em.execute(`update tally set count = 3 where name = 'locked'`);
+        for (let turn = 0; turn < 40; turn += 1) await Promise.resolve();
+        setImmediate(() => abort.abort(new Error('the time is over')));
+        await update;
+      };
+      const failing = test.app.get(UnitOfWork).runInTransaction(work, { signal: abort.signal });
+      await expect(failing).rejects.toThrow('the time is over');
+      await holder.commit();
+    });
+
+    it('gives a connection back whose ROLLBACK succeeds at the second time', async () => {
       interceptor.failing.push(/^rollback$/);
+      await fails((em) => insert(em, 'a'));
+      let waiting = 0;
+      await Promise.all(
+        ['b', 'c'].map((tally) =>
+          run(async (em) => {
+            await insert(em, tally);
+            // Both have a connection.
+            for (waiting += 1; waiting < 2;) await sleep(1);
+          }),
+        ),
+      );
+      expect(await tallies()).toEqual(['b', 'c']);
+    });
+
+    it('keeps a connection from its pool whose ROLLBACK has failed, but that may live', async () => {
+      interceptor.failing.push(/^rollback$/, /^rollback$/);
       await fails((em) => insert(em, 'a'));
       const kept = interceptor.acquired.at(-1)!;
       // All that is left to others is the second connection.

@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import { CompiledQuery } from 'kysely';
 import type { SqlDialect } from '../schema/sql-dialect.js';
 import type { OutboxKysely } from '../schema/tables.js';
@@ -12,6 +13,8 @@ export const COMMIT = CompiledQuery.raw('commit');
  * result is how many rows the last one has written.
  */
 export type OneTrip = (statements: readonly CompiledQuery[]) => CompiledQuery;
+
+const logger = new Logger('CqrsOutbox');
 
 const COUNT_ONLY = Symbol('cqrs-outbox:count only');
 
@@ -64,8 +67,9 @@ async function isAccepted(client: OutboxKysely, query: CompiledQuery): Promise<b
   try {
     await client.executeQuery(query);
     return true;
-  } catch {
+  } catch (error) {
     // Whatever the reason: statements on their own work everywhere.
+    logger.debug(`BEGIN and COMMIT are sent on their own: ${String(error)}`);
     return false;
   }
 }

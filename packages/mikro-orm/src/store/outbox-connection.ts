@@ -47,7 +47,10 @@ export class OutboxConnection {
 
   /** Finds out what the database can do: at boot, when no transaction holds a connection that this one would wait for. */
   async lookAtDatabase(): Promise<void> {
-    this.oneTrip = await findOneTrip(await this.client(), this.dialect);
+    const client = await this.client();
+    // A dialect of the user's own need not be one of pg.
+    if (this.dialect !== 'postgresql' || (await this.hasNativeClient()))
+      this.oneTrip = await findOneTrip(client, this.dialect);
   }
 
   /** The pool, connected. */
@@ -64,6 +67,14 @@ export class OutboxConnection {
   /** What the pool is made of: `pg`'s own, for PostgreSQL. */
   async nativeClient(): Promise<unknown> {
     return this.driver.getNativeClient();
+  }
+
+  private async hasNativeClient(): Promise<boolean> {
+    try {
+      return Boolean(await this.nativeClient());
+    } catch {
+      return false;
+    }
   }
 
   /** Kysely's transaction out of MikroORM's, which is the same object. */

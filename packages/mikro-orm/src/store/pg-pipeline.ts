@@ -49,8 +49,13 @@ export class PgPipeline implements PromiseLike<PgResult> {
     return this.#messages.map(({ text }) => text).join('; ');
   }
 
+  toString(): string {
+    return this.sql;
+  }
+
   /**
-   * Whether `pg` gives up waiting by `query_timeout`, of which the server hears nothing. To be asked when it was sent.
+   * Whether `pg` gives up waiting by `query_timeout`, of which the server hears nothing; what traces `pg` may look the same. To be
+   * asked when it was sent.
    */
   get hasTimeLimit(): boolean {
     return this.callback !== this.#settle;

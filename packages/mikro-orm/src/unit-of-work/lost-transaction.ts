@@ -52,14 +52,9 @@ export async function isGoneAfter(
 }
 
 /** Whether a connection is lost for certain, and not only slow: by what `pg` and `mysql2` say of one without asking the server. */
-export async function isDead(send: (statement: string) => Promise<void>): Promise<boolean> {
-  try {
-    await send('select 1');
-    return false;
-  } catch (error) {
-    const { fatal, message = '' } = asDriverError(error);
-    return fatal === true || message.endsWith('is not queryable');
-  }
+export function isOfDeadConnection(error: unknown): boolean {
+  const { fatal, message = '' } = asDriverError(error);
+  return fatal === true || message.endsWith('is not queryable');
 }
 
 function isRefusedInside({ errno, message = '' }: DriverError, dialect: SqlDialect): boolean {

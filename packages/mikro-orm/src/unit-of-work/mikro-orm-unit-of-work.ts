@@ -15,7 +15,7 @@ import {
   type EventSubscriber,
   type MikroORM,
 } from '@mikro-orm/core';
-import type { OutboxTransaction } from '../schema/tables.js';
+import type { OutboxKysely, OutboxTransaction } from '../schema/tables.js';
 import type { OutboxConnection } from '../store/outbox-connection.js';
 import { endWith, ENDED_TRANSACTION, EndedTransactionError } from './ended-transaction.js';
 import { maskSignal } from './mask-signal.js';
@@ -139,11 +139,12 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
     maskSignal(em);
     const events = new TransactionEventBroadcaster(em);
     return TransactionContext.create(em, async () => {
+      const client = await this.connection.client();
       await events.dispatchEvent(EventType.beforeTransactionStart);
-      const { transaction, guard } = await this.open(options);
-      // As MikroORM tells of its own.
-      this.orm.config.getLogger().logQuery({ level: 'info', query: 'begin' });
+      const { transaction, guard } = await this.open(client, options);
       try {
+        // As MikroORM tells of its own.
+        this.orm.config.getLogger().logQuery({ level: 'info', query: 'begin' });
         this.#ledger.setOwn(transaction, options, guard);
         this.#ledger.addContext(transaction, em);
         await events.dispatchEvent(EventType.afterTransactionStart, transaction);
@@ -160,8 +161,7 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
   }
 
   /** The connection goes back to its pool when Kysely has ended the transaction. */
-  private async open(options: TransactionOptions): ReturnType<typeof TransactionGuard.open> {
-    const client = await this.connection.client();
+  private open(client: OutboxKysely, options: TransactionOptions): ReturnType<typeof TransactionGuard.open> {
     return new Promise((resolve, reject) => {
       const holding = client.connection().execute(async (db) => {
         resolve(await TransactionGuard.open(db, this.connection, this.#parts, options.signal));

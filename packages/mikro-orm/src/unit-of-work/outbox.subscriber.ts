@@ -110,7 +110,7 @@ export class OutboxSubscriber implements EventSubscriber {
   beforeTransactionRollback({ transaction }: TransactionEventArgs): void {
     if (!transaction) return;
     if (isSavepoint(transaction) && this.ledger.hasEnded(transaction)) throw new EndedTransactionError();
-    if (!isSavepoint(transaction)) this.ledger.endSavepoints(transaction);
+    if (!isSavepoint(transaction)) this.ledger.end(transaction);
   }
 
   afterTransactionRollback({ em, transaction }: TransactionEventArgs): void {

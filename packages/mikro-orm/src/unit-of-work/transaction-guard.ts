@@ -1,19 +1,19 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
-import { CqrsOutboxError, UnitOfWorkRolledBackError } from '@cqrs-outbox/core';
+import { UnitOfWorkRolledBackError } from '@cqrs-outbox/core';
 import { CompiledQuery, type DatabaseConnection, type QueryExecutor, type QueryResult } from 'kysely';
 import type { OutboxKysely, OutboxTransaction } from '../schema/tables.js';
-import { COMMIT, isCountOnly, START } from '../store/one-trip.js';
+import { COMMIT } from '../store/one-trip.js';
 import type { OutboxConnection } from '../store/outbox-connection.js';
 import { EndedTransactionError } from './ended-transaction.js';
-import { isConstraintViolation, isDead, isGoneAfter, isRefusalOfAborted } from './lost-transaction.js';
+import { LeftBegin } from './left-begin.js';
+import { isGoneAfter, isOfDeadConnection, isRefusalOfAborted } from './lost-transaction.js';
+import { OpenSavepoints } from './open-savepoints.js';
 import { StatementCancellation } from './statement-cancellation.js';
 import type { TransactionPart } from './transaction-part.js';
 
 /** What ends a transaction, as Kysely's dialects write it. */
 const IS_COMMIT = /^commit$/i;
 const IS_ROLLBACK = /^rollback$/i;
-/** Savepoints of MikroORM, as Kysely's dialects write them: those of users have other names. */
-const SAVEPOINT = /^(savepoint|release savepoint|release|rollback to) [`"]?(trx\d+)[`"]?$/i;
 /** What is read of the result of BEGIN, COMMIT and ROLLBACK. */
 const NOTHING: QueryResult<never> = { rows: [] };
 const BY_STATEMENT = 'a statement has failed that ended its transaction';
@@ -36,12 +36,11 @@ export class TransactionGuard {
   #refusal: (() => Error) | undefined;
   /** Undefined until the transaction has been opened for Kysely. */
   #executor: QueryExecutor | undefined;
-  /** False while BEGIN is left for the first statement. */
-  #hasBegun = true;
+  /** Where it is left for the first statement. */
+  #begin: LeftBegin | undefined;
   /** What is sent in place of COMMIT. */
   #lastAndCommit: CompiledQuery | undefined;
-  /** How many are open, by their names: those of the same depth have the same. */
-  readonly #openSavepoints = new Map<string, number>();
+  readonly #savepoints = new OpenSavepoints();
   readonly #cancellation: StatementCancellation | undefined;
   readonly #executeQuery: DatabaseConnection['executeQuery'];
   readonly #streamQuery: DatabaseConnection['streamQuery'];
@@ -77,7 +76,11 @@ export class TransactionGuard {
     const guard = await db
       .getExecutor()
       .provideConnection(async (connection) => new TransactionGuard(connection, outbox, parts, signal));
-    guard.#hasBegun = false;
+    guard.#begin = new LeftBegin(
+      (query) => guard.send(query),
+      outbox.oneTrip,
+      (cause) => (guard.#refusal ??= () => new UnitOfWorkRolledBackError(cause, BY_STATEMENT)),
+    );
     const transaction = await db.startTransaction().execute();
     guard.#executor = transaction.getExecutor();
     return { transaction, guard };
@@ -121,10 +124,11 @@ export class TransactionGuard {
   /**
    * Has the last statement of the transaction sent together with COMMIT, which throws then what it throws.
    *
-   * @returns false when it must be sent before: where the database can't, and where it may have to be cancelled, as COMMIT never is
+   * @returns false when it must be sent before: where the database can't; where it may have to be cancelled, as COMMIT never is; and
+   *   on MariaDB, which tells of a KILL, or of `max_statement_time`, behind the COMMIT in a compound statement that has succeeded
    */
   leaveToCommit(statement: CompiledQuery): boolean {
-    if (this.signal || !this.#hasBegun) return false;
+    if (this.signal || this.#begin?.isLeft || this.outbox.dialect !== 'postgresql') return false;
     this.#lastAndCommit = this.outbox.oneTrip?.([statement, COMMIT]);
     return this.#lastAndCommit !== undefined;
   }
@@ -135,35 +139,29 @@ export class TransactionGuard {
     if (IS_COMMIT.test(sql)) return this.commit(args);
     if (IS_ROLLBACK.test(sql)) return this.rollback(args);
     this.refuseLate();
-    const [, verb, savepoint] = SAVEPOINT.exec(sql) ?? [];
-    const opens = verb?.toLowerCase() === 'savepoint';
-    // What ends one ends it, whatever becomes of it: the database may say that it is gone already.
-    if (savepoint) this.countSavepoint(savepoint, opens ? 1 : -1);
+    const undo = this.#savepoints.note(sql);
     try {
       this.#cancellation?.begin();
       try {
-        return await (this.#hasBegun ? this.send<R>(...args) : this.sendFirst<R>(...args));
+        return await this.sendInside<R>(args);
       } finally {
         const cancelling = this.#cancellation?.end();
         // Or it could hit the next statement.
         if (cancelling) await cancelling;
       }
     } catch (error) {
-      if (savepoint && opens) this.countSavepoint(savepoint, -1);
+      undo?.();
       throw await this.note(error);
     }
-  }
-
-  private countSavepoint(name: string, by: 1 | -1): void {
-    this.#openSavepoints.set(name, Math.max(0, (this.#openSavepoints.get(name) ?? 0) + by));
   }
 
   private async *stream<R>(
     ...args: Parameters<DatabaseConnection['streamQuery']>
   ): AsyncGenerator<QueryResult<R>> {
     this.refuseLate();
-    if (!this.#hasBegun) await this.begin(START);
     try {
+      await this.#begin?.sendFor();
+      this.refuseLate();
       const rows = this.#streamQuery.call<
         DatabaseConnection,
         typeof args,
@@ -183,7 +181,7 @@ export class TransactionGuard {
     // Who has the connection is alone with it: nothing comes between the last look and COMMIT.
     await this.alone(() => this.verifyAndRefuse());
     if (this.#lastAndCommit) await this.send(this.#lastAndCommit);
-    else if (this.#hasBegun) await this.send(...args);
+    else if (!this.#begin?.isLeft) await this.send(...args);
     await this.leave();
     return NOTHING;
   }
@@ -191,14 +189,23 @@ export class TransactionGuard {
   private async rollback(args: Parameters<DatabaseConnection['executeQuery']>): Promise<QueryResult<never>> {
     this.refuseAll();
     try {
-      if (this.#hasBegun) await this.send(...args);
-    } catch (error) {
-      // Kysely gives the connection back only when ROLLBACK has succeeded. The pool throws away one that is dead.
-      if (!(await isDead((statement) => this.ask(statement)))) throw error;
+      if (!this.#begin?.isLeft) await this.send(...args);
+    } catch {
+      // It may have been killed, and does nothing where there is no transaction any more.
+      await this.rollbackAgain(args);
     } finally {
       await this.leave();
     }
     return NOTHING;
+  }
+
+  /** Kysely gives the connection back when this has succeeded; the pool throws away one that is dead. */
+  private async rollbackAgain(args: Parameters<DatabaseConnection['executeQuery']>): Promise<void> {
+    try {
+      await this.send(...args);
+    } catch (error) {
+      if (!isOfDeadConnection(error)) throw error;
+    }
   }
 
   private async leave(): Promise<void> {
@@ -219,7 +226,7 @@ export class TransactionGuard {
     this.signal?.throwIfAborted();
     if (this.#failure && this.outbox.dialect === 'postgresql') await this.ask('select 1');
     this.#failure = undefined;
-    for (const count of this.#openSavepoints.values()) if (count > 0) throw nestedLeftRunning();
+    this.#savepoints.verifyNone();
   }
 
   private refuseLate(): void {
@@ -244,32 +251,20 @@ export class TransactionGuard {
     return cause;
   }
 
-  /** BEGIN, which was left for it, goes with the statement where nothing but the number of its rows is read, or else before. */
-  private async sendFirst<R>(
-    ...args: Parameters<DatabaseConnection['executeQuery']>
-  ): Promise<QueryResult<R>> {
-    const [query] = args;
-    const { oneTrip } = this.outbox;
-    if (oneTrip && isCountOnly(query)) return this.begin<R>(oneTrip([START, query]));
-    await this.begin(START);
-    return this.send<R>(...args);
-  }
-
-  private async begin<R>(query: CompiledQuery): Promise<QueryResult<R>> {
-    this.#hasBegun = true;
-    try {
-      return await this.send<R>(query);
-    } catch (error) {
-      // What follows would have its effect outside of any transaction, if it was BEGIN that has failed.
-      if (!isConstraintViolation(error))
-        this.#refusal ??= () => new UnitOfWorkRolledBackError(error, BY_STATEMENT);
-      throw error;
+  private async sendInside<R>(args: Parameters<DatabaseConnection['executeQuery']>): Promise<QueryResult<R>> {
+    if (this.#begin && !this.#begin.isAnswered) {
+      const result = await this.#begin.sendFor<R>(args[0]);
+      if (result) return result;
+      // The work, or its time, may have ended meanwhile.
+      this.refuseLate();
     }
+    return this.send<R>(...args);
   }
 
   /** Waits for the statement in flight, and lets nothing else through meanwhile. */
   private alone<T>(work: () => Promise<T>): Promise<T> {
-    return this.#executor ? this.#executor.provideConnection(work) : work();
+    if (!this.#executor) throw new TypeError('The transaction has not been opened.');
+    return this.#executor.provideConnection(work);
   }
 
   private async ask(statement: string): Promise<void> {
@@ -282,12 +277,4 @@ export class TransactionGuard {
       ...args,
     );
   }
-}
-
-function nestedLeftRunning(): CqrsOutboxError {
-  return new CqrsOutboxError(
-    'UNIT_OF_WORK_ROLLED_BACK',
-    'The unit of work was rolled back, since a transaction inside of it was still running at its end, and a part of that would ' +
-      'be lost: await em.transactional().',
-  );
 }

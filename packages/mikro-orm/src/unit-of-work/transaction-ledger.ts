@@ -16,7 +16,7 @@ class TransactionNotes {
   guard: TransactionGuard | undefined;
   /** Of an outermost transaction, shared by itself and each of them. */
   savepoints: Savepoint[] | undefined;
-  /** Of a savepoint: whether the transaction around it has ended. */
+  /** Whether it has been rolled back; of a savepoint, whether the transaction around it has ended. */
   hasEnded = false;
   readonly contexts: EntityManager[] = [];
 
@@ -34,8 +34,10 @@ export class TransactionLedger {
     return this.notesOf(transaction).pending;
   }
 
+  /** @throws when the transaction around it has ended while it was on its way */
   openSavepoint(savepoint: object, parent: object, em: EntityManager): void {
     const ofParent = this.notesOf(parent);
+    if (ofParent.hasEnded) throw new EndedTransactionError();
     const notes = new TransactionNotes(ofParent.pending.openSavepoint());
     notes.savepoints = ofParent.savepoints ??= [];
     notes.savepoints.push({ savepoint: new WeakRef(savepoint), em: new WeakRef(em) });
@@ -59,6 +61,12 @@ export class TransactionLedger {
         },
       });
     }
+  }
+
+  /** It is about to be rolled back. */
+  end(transaction: object): void {
+    this.endSavepoints(transaction);
+    this.notesOf(transaction).hasEnded = true;
   }
 
   /** Whether the transaction around a savepoint has ended. */
