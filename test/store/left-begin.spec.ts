@@ -3,6 +3,7 @@ import { NullTransport, Outbox, UnitOfWork } from '@cqrs-outbox/core';
 import { EntityManager, type EventSubscriber, type TransactionEventArgs } from '@mikro-orm/core';
 import type { SqlEntityManager } from '@mikro-orm/sql';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { CompiledQuery, type ControlledTransaction } from 'kysely';
 import { StatementCounter } from '../../bench/servers/statement-counter.ts';
 import { describeWith } from '../services/describe-with.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
@@ -118,10 +119,35 @@ for (const { name, needs } of DATABASES.filter((database) => database.name !== '
     };
     const SELECT = 'select tally';
 
-    it('is never sent where nothing else is, nor is its end', async () => {
-      await run(async () => undefined);
-      await fails(async () => undefined);
-      expect(counter.take()).toEqual([]);
+    it('is sent at the end where nothing else was, which lets nothing through from then on', async () => {
+      const em = test.app.get<SqlEntityManager>(EntityManager);
+      for (const isFailing of [false, true]) {
+        // At each moment of the end.
+        for (let turns = 0; turns < 40; turns += 1) {
+          let late: Promise<unknown> | undefined;
+          const work = async (): Promise<void> => {
+            const executor = em.getTransactionContext<ControlledTransaction<object>>()!;
+            late = (async () => {
+              for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
+              await executor.executeQuery(
+                CompiledQuery.raw(`insert into tally (name, count) values ('late ${isFailing} ${turns}', 1)`),
+              );
+            })().catch((error: unknown) => error);
+            if (isFailing) throw new Error('rolled back');
+          };
+          await test.app
+            .get(UnitOfWork)
+            .runInTransaction(work)
+            .catch(() => undefined);
+          await late;
+          const statements = counter.take();
+          expect([statements[0], statements.at(-1)]).toEqual([
+            'start transaction',
+            isFailing ? 'rollback' : 'commit',
+          ]);
+        }
+      }
+      expect((await tallies()).filter((tally) => tally.startsWith('late true'))).toEqual([]);
     });
 
     it('is sent before a first statement whose result is read', async () => {

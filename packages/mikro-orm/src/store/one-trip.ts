@@ -4,7 +4,7 @@ import type { SqlDialect } from '../schema/sql-dialect.js';
 import type { OutboxKysely } from '../schema/tables.js';
 import { PgPipeline } from './pg-pipeline.js';
 
-/** As the databases know it inside of {@link OneTrip} and alone. */
+/** `begin` would open a block in MariaDB's compound statement. */
 export const START = CompiledQuery.raw('start transaction');
 export const COMMIT = CompiledQuery.raw('commit');
 
@@ -69,7 +69,7 @@ async function isAccepted(client: OutboxKysely, query: CompiledQuery): Promise<b
     return true;
   } catch (error) {
     // Whatever the reason: statements on their own work everywhere.
-    logger.debug(`BEGIN and COMMIT are sent on their own: ${String(error)}`);
+    logger.debug(`Each statement takes a round trip of its own: ${String(error)}`);
     return false;
   }
 }

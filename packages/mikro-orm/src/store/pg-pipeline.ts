@@ -99,7 +99,8 @@ function readTag(tag: string): PgResult {
 }
 
 function toParameter(value: unknown): Parameter {
-  if (value === null || typeof value === 'string') return value;
+  if (value === null || value === undefined) return null;
+  if (typeof value === 'string') return value;
   if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
   if (typeof value === 'number' || typeof value === 'bigint') return String(value);
   throw new TypeError(`A parameter of PgPipeline can't be of the type ${typeof value}.`);

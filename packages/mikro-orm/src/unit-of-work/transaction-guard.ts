@@ -46,7 +46,7 @@ export class TransactionGuard {
   readonly #streamQuery: DatabaseConnection['streamQuery'];
 
   /**
-   * From now on until its COMMIT or ROLLBACK is sent.
+   * From now on until its COMMIT has succeeded, or its ROLLBACK.
    *
    * @param parts tells which part of a transaction is at work
    * @param signal when it is aborted, the statement in flight is cancelled, where the database can, and what follows is refused
@@ -66,7 +66,7 @@ export class TransactionGuard {
     });
   }
 
-  /** Opens a transaction on a connection: BEGIN goes to the database with the first statement, or never. */
+  /** Opens a transaction on a connection: BEGIN goes to the database with the first statement. */
   static async open(
     db: OutboxKysely,
     outbox: OutboxConnection,
@@ -81,9 +81,14 @@ export class TransactionGuard {
       outbox.oneTrip,
       (cause) => (guard.#refusal ??= () => new UnitOfWorkRolledBackError(cause, BY_STATEMENT)),
     );
-    const transaction = await db.startTransaction().execute();
-    guard.#executor = transaction.getExecutor();
-    return { transaction, guard };
+    try {
+      const transaction = await db.startTransaction().execute();
+      guard.#executor = transaction.getExecutor();
+      return { transaction, guard };
+    } catch (error) {
+      guard.restore();
+      throw error;
+    }
   }
 
   private constructor(
@@ -181,7 +186,7 @@ export class TransactionGuard {
     // Who has the connection is alone with it: nothing comes between the last look and COMMIT.
     await this.alone(() => this.verifyAndRefuse());
     if (this.#lastAndCommit) await this.send(this.#lastAndCommit);
-    else if (!this.#begin?.isLeft) await this.send(...args);
+    else await this.sendEnd(args);
     await this.leave();
     return NOTHING;
   }
@@ -189,17 +194,19 @@ export class TransactionGuard {
   private async rollback(args: Parameters<DatabaseConnection['executeQuery']>): Promise<QueryResult<never>> {
     this.refuseAll();
     try {
-      if (!this.#begin?.isLeft) await this.send(...args);
+      await this.sendEnd(args);
     } catch {
       // It may have been killed, and does nothing where there is no transaction any more.
       await this.rollbackAgain(args);
-    } finally {
-      await this.leave();
     }
+    await this.leave();
     return NOTHING;
   }
 
-  /** Kysely gives the connection back when this has succeeded; the pool throws away one that is dead. */
+  /**
+   * Kysely gives the connection back when this has succeeded; the pool throws away one that is dead. Another it keeps, and so
+   * nothing gets to that any more.
+   */
   private async rollbackAgain(args: Parameters<DatabaseConnection['executeQuery']>): Promise<void> {
     try {
       await this.send(...args);
@@ -208,9 +215,22 @@ export class TransactionGuard {
     }
   }
 
+  /**
+   * An empty transaction has a BEGIN too: were nothing sent, then all would be over so quickly that what the work has left running
+   * could pass by Kysely, which does not know of the end yet, and by the guard, which has left already.
+   */
+  private async sendEnd(args: Parameters<DatabaseConnection['executeQuery']>): Promise<void> {
+    if (this.#begin?.isLeft) await this.#begin.sendFor();
+    await this.send(...args);
+  }
+
   private async leave(): Promise<void> {
     // What waits for its turn is refused before the connection goes back to its pool, for whoever comes next.
     await this.alone(async () => undefined);
+    this.restore();
+  }
+
+  private restore(): void {
     this.#cancellation?.stop();
     this.connection.executeQuery = this.#executeQuery;
     this.connection.streamQuery = this.#streamQuery;

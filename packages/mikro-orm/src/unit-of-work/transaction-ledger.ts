@@ -16,7 +16,7 @@ class TransactionNotes {
   guard: TransactionGuard | undefined;
   /** Of an outermost transaction, shared by itself and each of them. */
   savepoints: Savepoint[] | undefined;
-  /** Whether it has been rolled back; of a savepoint, whether the transaction around it has ended. */
+  /** Of a savepoint: whether the transaction around it has ended. Of that one: whether it is being rolled back. */
   hasEnded = false;
   readonly contexts: EntityManager[] = [];
 
@@ -34,7 +34,7 @@ export class TransactionLedger {
     return this.notesOf(transaction).pending;
   }
 
-  /** @throws when the transaction around it has ended while it was on its way */
+  /** @throws when the transaction around it was rolled back while it was on its way */
   openSavepoint(savepoint: object, parent: object, em: EntityManager): void {
     const ofParent = this.notesOf(parent);
     if (ofParent.hasEnded) throw new EndedTransactionError();
