@@ -12,7 +12,7 @@ import {
 import type { SqlEntityManager } from '@mikro-orm/sql';
 import { StatementCounter } from '../../bench/servers/statement-counter.ts';
 import { describeWith } from '../services/describe-with.ts';
-import { DATABASES } from '../support/database.ts';
+import { DATABASES, END_OWN_CONNECTION } from '../support/database.ts';
 import { OrderPaid, Tally } from '../support/orders.ts';
 import { kindOf } from '../support/statement-kind.ts';
 import {
@@ -231,7 +231,8 @@ for (const { name, needs } of DATABASES) {
       it('are done once when the connection is lost in the middle', async () => {
         let kills = 1;
         app.behaviour.onCall = async (_, em, { crateId }) => {
-          if (crateId === 3 && kills-- > 0) await (em as SqlEntityManager).execute('kill connection_id()');
+          if (crateId === 3 && kills-- > 0)
+            await (em as SqlEntityManager).execute(END_OWN_CONNECTION.mariadb);
         };
         await Promise.all([1, 2, 3, 4, 5].map((id) => consume(id)));
         expect(await app.crates()).toBe(5);

@@ -7,7 +7,7 @@ import { CompiledQuery, type ControlledTransaction } from 'kysely';
 import { StatementCounter } from '../../bench/servers/statement-counter.ts';
 import { describeWith } from '../services/describe-with.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
-import { databaseOptions, DATABASES } from '../support/database.ts';
+import { databaseOptions, DATABASES, END_OWN_CONNECTION } from '../support/database.ts';
 import { OrderPaid, Tally } from '../support/orders.ts';
 import { kindOf } from '../support/statement-kind.ts';
 
@@ -291,14 +291,12 @@ for (const { name, needs } of DATABASES.filter((database) => database.name !== '
     });
 
     it('gives one back that is lost, however often', async () => {
-      const kill = {
-        mariadb: 'kill connection_id()',
-        postgres: 'select pg_terminate_backend(pg_backend_pid())',
-      };
       for (let time = 0; time < 3; time += 1) {
         await fails(async (em) => {
           await insert(em, 'a');
-          await em.execute(kill[name as keyof typeof kill]).catch(() => undefined);
+          await em
+            .execute(END_OWN_CONNECTION[name as keyof typeof END_OWN_CONNECTION])
+            .catch(() => undefined);
         });
       }
       expect(await tallies()).toEqual([]);

@@ -20,6 +20,12 @@ export const DATABASES: readonly { name: DatabaseName; needs: ServiceName[] }[] 
   { name: 'postgres', needs: ['postgres'] },
 ];
 
+/** How a connection ends itself, as if the server had. */
+export const END_OWN_CONNECTION = {
+  mariadb: 'kill connection_id()',
+  postgres: 'select pg_terminate_backend(pg_backend_pid())',
+} as const;
+
 /** DatabaseOptions for a new database of its own name: in memory, or on the server. */
 export function databaseOptions(name: DatabaseName): DatabaseOptions {
   const dbName = `cqrs_test_${randomUUID().replaceAll('-', '').slice(0, 16)}`;

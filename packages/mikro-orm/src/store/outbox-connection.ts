@@ -26,8 +26,7 @@ const LOCK_RETRY_MS = 20;
 export class OutboxConnection {
   readonly dialect: SqlDialect;
 
-  /** Undefined before {@link lookAtDatabase}, and where the database has nothing of the kind. */
-  oneTrip: OneTrip | undefined;
+  #oneTrip: OneTrip | undefined;
 
   constructor(private readonly em: EntityManager) {
     const platform = em.getPlatform();
@@ -45,12 +44,17 @@ export class OutboxConnection {
     return this.dialect !== 'sqlite';
   }
 
+  /** Undefined before {@link lookAtDatabase}, and where the database has nothing of the kind. */
+  get oneTrip(): OneTrip | undefined {
+    return this.#oneTrip;
+  }
+
   /** Finds out what the database can do: at boot, when no transaction holds a connection that this one would wait for. */
   async lookAtDatabase(): Promise<void> {
     const client = await this.client();
     // A dialect of the user's own need not be one of pg.
     if (this.dialect !== 'postgresql' || (await this.hasNativeClient()))
-      this.oneTrip = await findOneTrip(client, this.dialect);
+      this.#oneTrip = await findOneTrip(client, this.dialect);
   }
 
   /** The pool, connected. */

@@ -133,14 +133,13 @@ export class OutboxSubscriber implements EventSubscriber {
   }
 
   private async insert(transaction: object, entries: readonly OutboxEntry[]): Promise<void> {
-    const guard = this.ledger.guardOf(transaction);
+    const kysely = this.connection.asTransaction(transaction);
     let last: CompiledQuery | undefined;
     for (const statement of this.#inserter.statementsOf(entries)) {
-      if (last) await this.connection.asTransaction(transaction).executeQuery(last);
+      if (last) await kysely.executeQuery(last);
       last = statement;
     }
-    if (last && !guard?.leaveToCommit(last))
-      await this.connection.asTransaction(transaction).executeQuery(last);
+    if (last && !this.ledger.guardOf(transaction)?.leaveToCommit(last)) await kysely.executeQuery(last);
     this.ledger.recordInserted(transaction, entries);
   }
 }

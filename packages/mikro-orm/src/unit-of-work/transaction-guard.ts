@@ -11,12 +11,13 @@ import { OpenSavepoints } from './open-savepoints.js';
 import { StatementCancellation } from './statement-cancellation.js';
 import type { TransactionPart } from './transaction-part.js';
 
+type ExecuteArguments = Parameters<DatabaseConnection['executeQuery']>;
+
 /** What ends a transaction, as Kysely's dialects write it. */
 const IS_COMMIT = /^commit$/i;
 const IS_ROLLBACK = /^rollback$/i;
 /** What is read of the result of BEGIN, COMMIT and ROLLBACK. */
 const NOTHING: QueryResult<never> = { rows: [] };
-const BY_STATEMENT = 'a statement has failed that ended its transaction';
 
 /**
  * Notes the statements of one transaction that fail, also when whoever has sent them catches the error: the database may have
@@ -79,7 +80,7 @@ export class TransactionGuard {
     guard.#begin = new LeftBegin(
       (query) => guard.send(query),
       outbox.oneTrip,
-      (cause) => (guard.#refusal ??= () => new UnitOfWorkRolledBackError(cause, BY_STATEMENT)),
+      (cause) => (guard.#refusal ??= () => endedBy(cause)),
     );
     try {
       const transaction = await db.startTransaction().execute();
@@ -110,7 +111,7 @@ export class TransactionGuard {
   /** Tells of a statement that PostgreSQL has refused why it did: the error before it, which somebody has caught. */
   explain(error: unknown): unknown {
     if (!this.#failure || !isRefusalOfAborted(error)) return error;
-    return new UnitOfWorkRolledBackError(this.#failure.cause, BY_STATEMENT);
+    return endedBy(this.#failure.cause);
   }
 
   /**
@@ -138,7 +139,7 @@ export class TransactionGuard {
     return this.#lastAndCommit !== undefined;
   }
 
-  private async execute<R>(...args: Parameters<DatabaseConnection['executeQuery']>): Promise<QueryResult<R>> {
+  private async execute<R>(...args: ExecuteArguments): Promise<QueryResult<R>> {
     const [{ sql }] = args;
     if (!this.#executor) return NOTHING;
     if (IS_COMMIT.test(sql)) return this.commit(args);
@@ -165,8 +166,7 @@ export class TransactionGuard {
   ): AsyncGenerator<QueryResult<R>> {
     this.refuseLate();
     try {
-      await this.#begin?.sendFor();
-      this.refuseLate();
+      await this.beginFor();
       const rows = this.#streamQuery.call<
         DatabaseConnection,
         typeof args,
@@ -182,7 +182,7 @@ export class TransactionGuard {
   }
 
   /** @throws before COMMIT is sent, when the database has ended the transaction: as after a COMMIT that fails, ROLLBACK comes next */
-  private async commit(args: Parameters<DatabaseConnection['executeQuery']>): Promise<QueryResult<never>> {
+  private async commit(args: ExecuteArguments): Promise<QueryResult<never>> {
     // Who has the connection is alone with it: nothing comes between the last look and COMMIT.
     await this.alone(() => this.verifyAndRefuse());
     if (this.#lastAndCommit) await this.send(this.#lastAndCommit);
@@ -191,7 +191,7 @@ export class TransactionGuard {
     return NOTHING;
   }
 
-  private async rollback(args: Parameters<DatabaseConnection['executeQuery']>): Promise<QueryResult<never>> {
+  private async rollback(args: ExecuteArguments): Promise<QueryResult<never>> {
     this.refuseAll();
     try {
       await this.sendEnd(args);
@@ -207,7 +207,7 @@ export class TransactionGuard {
    * Kysely gives the connection back when this has succeeded; the pool throws away one that is dead. Another it keeps, and so
    * nothing gets to that any more.
    */
-  private async rollbackAgain(args: Parameters<DatabaseConnection['executeQuery']>): Promise<void> {
+  private async rollbackAgain(args: ExecuteArguments): Promise<void> {
     try {
       await this.send(...args);
     } catch (error) {
@@ -219,7 +219,7 @@ export class TransactionGuard {
    * An empty transaction has a BEGIN too: were nothing sent, then all would be over so quickly that what the work has left running
    * could pass by Kysely, which does not know of the end yet, and by the guard, which has left already.
    */
-  private async sendEnd(args: Parameters<DatabaseConnection['executeQuery']>): Promise<void> {
+  private async sendEnd(args: ExecuteArguments): Promise<void> {
     if (this.#begin?.isLeft) await this.#begin.sendFor();
     await this.send(...args);
   }
@@ -267,18 +267,21 @@ export class TransactionGuard {
     if (this.#refusal || isRefusalOfAborted(cause)) return cause;
     this.#failure = { cause };
     if (await isGoneAfter(cause, this.outbox.dialect, (statement) => this.ask(statement)))
-      this.#refusal = () => new UnitOfWorkRolledBackError(cause, BY_STATEMENT);
+      this.#refusal = () => endedBy(cause);
     return cause;
   }
 
-  private async sendInside<R>(args: Parameters<DatabaseConnection['executeQuery']>): Promise<QueryResult<R>> {
-    if (this.#begin && !this.#begin.isAnswered) {
-      const result = await this.#begin.sendFor<R>(args[0]);
-      if (result) return result;
-      // The work, or its time, may have ended meanwhile.
-      this.refuseLate();
-    }
-    return this.send<R>(...args);
+  private async sendInside<R>(args: ExecuteArguments): Promise<QueryResult<R>> {
+    const result = this.#begin?.isAnswered === false ? await this.beginFor<R>(args[0]) : undefined;
+    return result ?? this.send<R>(...args);
+  }
+
+  /** Sends BEGIN where it was left. @returns the result of what is to be sent next, when BEGIN went with it */
+  private async beginFor<R>(next?: CompiledQuery): Promise<QueryResult<R> | undefined> {
+    const result = await this.#begin?.sendFor<R>(next);
+    // The work, or its time, may have ended meanwhile.
+    if (!result) this.refuseLate();
+    return result;
   }
 
   /** Waits for the statement in flight, and lets nothing else through meanwhile. */
@@ -291,10 +294,14 @@ export class TransactionGuard {
     await this.send(CompiledQuery.raw(statement));
   }
 
-  private send<R>(...args: Parameters<DatabaseConnection['executeQuery']>): Promise<QueryResult<R>> {
+  private send<R>(...args: ExecuteArguments): Promise<QueryResult<R>> {
     return this.#executeQuery.call<DatabaseConnection, typeof args, Promise<QueryResult<R>>>(
       this.connection,
       ...args,
     );
   }
+}
+
+function endedBy(cause: unknown): UnitOfWorkRolledBackError {
+  return new UnitOfWorkRolledBackError(cause, 'a statement has failed that ended its transaction');
 }
