@@ -223,6 +223,82 @@ for (const { name, needs } of DATABASES) {
       expect(await tallies()).toEqual(['crates 0']);
     });
 
+    /** A nested transaction that fails while one inside of it goes on. */
+    const failAround = async (
+      em: EntityManager,
+      how: 'writes more' | 'ends',
+    ): Promise<PromiseSettledResult<void>> => {
+      let end: () => void = () => undefined;
+      const ended = new Promise<void>((resolve) => (end = resolve));
+      let nested: Promise<void> = Promise.resolve();
+      const around = em.transactional(async (middle) => {
+        await new Promise<void>((begun) => {
+          nested = middle.transactional(async (inner) => {
+            await inner.insertMany(Tally, [{ name: 'half', count: 1 }]);
+            const fork = inner.fork({ keepTransactionContext: true });
+            begun();
+            await ended;
+            if (how === 'writes more') await fork.insertMany(Tally, [{ name: 'rest', count: 1 }]);
+          });
+          nested.catch(() => undefined);
+        });
+        throw new Error('it fails');
+      });
+      await expect(around).rejects.toThrow('it fails');
+      end();
+      const [outcome] = await Promise.allSettled([nested]);
+      return outcome;
+    };
+    const tooLate = { status: 'rejected', reason: { message: expect.stringContaining('done too late') } };
+
+    it.each(['writes more', 'ends'] as const)(
+      'of a nested transaction ends one inside of it that is left running, and %s later: none of it commits',
+      async (how) => {
+        let outcome: unknown;
+        work.run = async (em) => {
+          outcome = await failAround(em, how);
+        };
+        await expect(send()).rejects.toMatchObject({ code: 'UNIT_OF_WORK_ROLLED_BACK' });
+        expect(outcome).toMatchObject(tooLate);
+        expect(await tallies()).toEqual(['crates 0']);
+        expect(await rows('cqrs_outbox')).toBe(0);
+      },
+    );
+
+    it.each(['writes more', 'ends'] as const)(
+      'of a nested transaction of the user ends one inside of it that is left running, and %s later',
+      async (how) => {
+        let outcome: unknown;
+        await test.orm.em.fork().transactional(async (em) => {
+          outcome = await failAround(em, how);
+          await em.insertMany(Tally, [{ name: 'after', count: 1 }]);
+        });
+        expect(outcome).toMatchObject(tooLate);
+        expect(await tallies()).toEqual(['after 1', 'crates 0']);
+      },
+    );
+
+    it('of a nested transaction lets nothing through of what that has left running', async () => {
+      let late: Promise<unknown> = Promise.resolve();
+      work.run = async (em) => {
+        const nested = em.transactional(async (inner) => {
+          const fork = inner.fork({ keepTransactionContext: true });
+          late = (async () => {
+            for (let number = 0; number < 20; number++)
+              await fork.insertMany(Tally, [{ name: `late ${number}`, count: 1 }]);
+          })();
+          late.catch(() => undefined);
+          await Promise.resolve();
+          throw new Error('it fails');
+        });
+        await expect(nested).rejects.toThrow('it fails');
+        await expect(late).rejects.toThrow('done too late');
+      };
+      await send();
+      expect(await tallies()).toEqual(['crates 0', 'ordered 1']);
+      expect(await rows('cqrs_outbox')).toBe(1);
+    });
+
     it('in a transaction of the user, changes nothing for the next of its connection', async () => {
       const em = test.orm.em.fork();
       await em.transactional((inner) => WAYS['SQL']!(inner).catch(() => undefined));

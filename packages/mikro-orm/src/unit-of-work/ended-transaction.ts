@@ -15,6 +15,24 @@ export const ENDED_TRANSACTION: object = new Proxy(Object.freeze({}), {
   },
 });
 
+/** Has what a nested transaction has left running fail: it would have its effect in the one around, which goes on. */
+export function refuseStatements(savepoint: object): void {
+  const refuse = (): never => {
+    throw new EndedTransactionError();
+  };
+  for (const name of ['executeQuery', 'savepoint'])
+    Reflect.defineProperty(savepoint, name, { value: refuse });
+}
+
+/** Has the end of a nested transaction fail before it is sent. MikroORM looks at this, and tells nobody of a release on MySQL. */
+export function refuseRelease(savepoint: object): void {
+  Reflect.defineProperty(savepoint, 'isRolledBack', {
+    get() {
+      throw new EndedTransactionError();
+    },
+  });
+}
+
 /**
  * What `work` has left running must not use the connection while ROLLBACK is on its way: what is sent behind it takes
  * effect at once, outside of any transaction.

@@ -13,7 +13,7 @@ import type {
 } from '@mikro-orm/core';
 import type { CompiledQuery } from 'kysely';
 import type { OutboxConnection } from '../store/outbox-connection.js';
-import { EndedTransactionError, endWith, untilAborted } from './ended-transaction.js';
+import { EndedTransactionError, endWith, refuseStatements, untilAborted } from './ended-transaction.js';
 import { EntryInserter } from './entry-inserter.js';
 import { handOver } from './hand-over.js';
 import { KnownAggregates } from './known-aggregates.js';
@@ -109,8 +109,11 @@ export class OutboxSubscriber implements EventSubscriber {
 
   beforeTransactionRollback({ transaction }: TransactionEventArgs): void {
     if (!transaction) return;
-    if (isSavepoint(transaction) && this.ledger.hasEnded(transaction)) throw new EndedTransactionError();
-    if (!isSavepoint(transaction)) this.ledger.end(transaction);
+    if (isSavepoint(transaction)) {
+      if (this.ledger.hasEnded(transaction)) throw new EndedTransactionError();
+      refuseStatements(transaction);
+    }
+    this.ledger.end(transaction);
   }
 
   afterTransactionRollback({ em, transaction }: TransactionEventArgs): void {

@@ -1,6 +1,11 @@
 import { PendingEvents, type OutboxEntry, type TransactionOptions } from '@cqrs-outbox/core';
 import type { EntityManager } from '@mikro-orm/core';
-import { ENDED_TRANSACTION, EndedTransactionError } from './ended-transaction.js';
+import {
+  ENDED_TRANSACTION,
+  EndedTransactionError,
+  refuseRelease,
+  refuseStatements,
+} from './ended-transaction.js';
 import type { TransactionGuard } from './transaction-guard.js';
 
 /** A nested transaction, and the entity manager that works in it: as long as somebody does. */
@@ -16,11 +21,19 @@ class TransactionNotes {
   guard: TransactionGuard | undefined;
   /** Of an outermost transaction, shared by itself and each of them. */
   savepoints: Savepoint[] | undefined;
-  /** Of a savepoint: whether the transaction around it has ended. Of that one: whether it is being rolled back. */
+  /** Whether it is being rolled back, or one around it has ended. */
   hasEnded = false;
   readonly contexts: EntityManager[] = [];
 
-  constructor(readonly pending: PendingEvents) {}
+  /** @param parent of the transaction around a savepoint */
+  constructor(
+    readonly pending: PendingEvents,
+    private readonly parent?: TransactionNotes,
+  ) {}
+
+  isInside(other: TransactionNotes): boolean {
+    return this.parent === other || this.parent?.isInside(other) === true;
+  }
 }
 
 /**
@@ -38,29 +51,34 @@ export class TransactionLedger {
   openSavepoint(savepoint: object, parent: object, em: EntityManager): void {
     const ofParent = this.notesOf(parent);
     if (ofParent.hasEnded) throw new EndedTransactionError();
-    const notes = new TransactionNotes(ofParent.pending.openSavepoint());
+    const notes = new TransactionNotes(ofParent.pending.openSavepoint(), ofParent);
     notes.savepoints = ofParent.savepoints ??= [];
     notes.savepoints.push({ savepoint: new WeakRef(savepoint), em: new WeakRef(em) });
     this.keep(savepoint, notes);
   }
 
   /**
-   * The transaction around them is about to end. A nested transaction that was left running would go on with the connection,
-   * whoever has that by then: the driver does not know that it has ended.
+   * The transaction around them is about to end, or the savepoint. A nested transaction that was left running would go on with the
+   * connection, whoever has that by then: the driver does not know that it has ended.
    */
   endSavepoints(transaction: object): void {
-    for (const { savepoint: ofSavepoint, em } of this.notesOf(transaction).savepoints?.splice(0) ?? []) {
-      em.deref()?.setTransactionContext(ENDED_TRANSACTION);
-      const savepoint = ofSavepoint.deref();
+    const around = this.notesOf(transaction);
+    if (!around.savepoints) return;
+    const others: Savepoint[] = [];
+    for (const entry of around.savepoints) {
+      const savepoint = entry.savepoint.deref();
       if (!savepoint) continue;
-      this.notesOf(savepoint).hasEnded = true;
-      // MikroORM looks at it before it sends the end of a savepoint, and tells nobody of that on MySQL.
-      Reflect.defineProperty(savepoint, 'isRolledBack', {
-        get() {
-          throw new EndedTransactionError();
-        },
-      });
+      const notes = this.notesOf(savepoint);
+      if (!notes.isInside(around)) {
+        others.push(entry);
+        continue;
+      }
+      notes.hasEnded = true;
+      entry.em.deref()?.setTransactionContext(ENDED_TRANSACTION);
+      refuseStatements(savepoint);
+      refuseRelease(savepoint);
     }
+    around.savepoints.splice(0, Infinity, ...others);
   }
 
   /** It is about to be rolled back. */
@@ -69,7 +87,7 @@ export class TransactionLedger {
     this.notesOf(transaction).hasEnded = true;
   }
 
-  /** Whether the transaction around a savepoint has ended. */
+  /** Whether a savepoint is being rolled back, or the transaction around it has ended. */
   hasEnded(savepoint: object): boolean {
     return this.notesOf(savepoint).hasEnded;
   }
