@@ -120,7 +120,7 @@ export class CompositionRoot {
       tracing,
     );
     const { batch, handlerTimeoutMs } = options.consumer;
-    const batches = batch ? new InboxBatches(unitOfWork, batch, handlerTimeoutMs) : undefined;
+    const batches = batch ? new InboxBatches(unitOfWork, inboxStore, batch, handlerTimeoutMs) : undefined;
     const inbox = new InboxStep(unitOfWork, inboxStore, batches, options);
     const eventMediator = new EventMediator(events, pipeline, inbox, unitOfWork, scope, tracing);
     this.eventMediator = eventMediator;

@@ -198,7 +198,7 @@ export {
   INBOX_CHANNELS,
   type InboxDiagnostic,
 } from './consumers/inbox-diagnostics.js';
-export { DuplicateMessageError, InboxStore } from './consumers/inbox-store.js';
+export { DuplicateMessageError, InboxStore, type InboxPair } from './consumers/inbox-store.js';
 export { KafkaEventServer } from './consumers/kafka/kafka-event.server.js';
 export { type KafkaEventServerOptions } from './consumers/kafka/kafka-event-server.options.js';
 export { RabbitMqEventDeserializer } from './consumers/rabbitmq-event.deserializer.js';

@@ -5,12 +5,13 @@ import type { UnitOfWork } from '../unit-of-work/unit-of-work.js';
 import { BatchRolledBackError } from './batches/batch-rolled-back.error.js';
 import type { InboxBatches } from './batches/inbox-batches.js';
 import { HandlerLimit } from './handler-limit.js';
-import { DuplicateMessageError, type InboxStore } from './inbox-store.js';
+import { describePair, DuplicateMessageError, type InboxPair, type InboxStore } from './inbox-store.js';
 
 /** `together`: in one transaction with handlers of other messages. `alone`: in one of its own, when one is free. */
 export type TransactionSharing = 'together' | 'alone';
 
-type Handle = (limit: HandlerLimit) => Promise<unknown>;
+/** @param isNew whether the inbox row is: it was there before otherwise, and there is nothing to do */
+type Handle = (limit: HandlerLimit, isNew: boolean) => Promise<unknown>;
 
 /** In place of a result. */
 const DUPLICATE = Symbol('cqrs-outbox:duplicate');
@@ -47,11 +48,9 @@ export class InboxStep {
    */
   async run(context: MessageContext, handler: string, proceed: () => Promise<unknown>): Promise<unknown> {
     const { messageId } = context;
-    const handle = async (limit: HandlerLimit): Promise<unknown> => {
-      limit.signal.throwIfAborted();
-      return (await this.isNew(messageId, handler, limit.signal)) ? limit.run(proceed) : DUPLICATE;
-    };
-    const result = await this.transact(context, handler, handle);
+    const handle = async (limit: HandlerLimit, isNew: boolean): Promise<unknown> =>
+      isNew ? limit.run(proceed) : DUPLICATE;
+    const result = await this.transact(context, { messageId, handler }, handle);
     if (result !== DUPLICATE) {
       this.#handled.add(context);
       return result;
@@ -63,16 +62,15 @@ export class InboxStep {
     return undefined;
   }
 
-  private async transact(context: MessageContext, handler: string, handle: Handle): Promise<unknown> {
+  private async transact(context: MessageContext, pair: InboxPair, handle: Handle): Promise<unknown> {
     const { batches } = this;
-    const what = `${handler}, for message ${context.messageId},`;
     // One that is sent in the middle of another would wait for the batch that it is in.
     const sharing = this.unitOfWork.current() ? undefined : this.#sharing.get(context);
-    if (!batches || !sharing) return this.transactAlone(what, handle);
+    if (!batches || !sharing) return this.transactAlone(pair, handle);
     if (sharing === 'alone' || !this.unitOfWork.canBePart)
-      return batches.alone((onCommitted) => this.transactAlone(what, handle, onCommitted));
+      return batches.alone((onCommitted) => this.transactAlone(pair, handle, onCommitted));
     try {
-      return await batches.together(what, handle);
+      return await batches.together(pair, handle);
     } catch (error) {
       if (error instanceof BatchRolledBackError) {
         this.#rolledBack.add(context);
@@ -82,18 +80,22 @@ export class InboxStep {
     }
   }
 
-  private transactAlone(what: string, handle: Handle, onCommitted?: () => void): Promise<unknown> {
-    const limit = new HandlerLimit(() => what, this.options.consumer.handlerTimeoutMs);
+  private transactAlone(pair: InboxPair, handle: Handle, onCommitted?: () => void): Promise<unknown> {
+    const limit = new HandlerLimit(() => describePair(pair), this.options.consumer.handlerTimeoutMs);
     const stop = (): void => {
       limit.stop();
       onCommitted?.();
     };
     const options = { signal: limit.signal, onCommitted: stop };
-    return limit.watch(() => this.unitOfWork.runInTransaction(() => handle(limit), options));
+    const work = async (): Promise<unknown> => {
+      limit.signal.throwIfAborted();
+      return handle(limit, await this.isNew(pair, limit.signal));
+    };
+    return limit.watch(() => this.unitOfWork.runInTransaction(work, options));
   }
 
   /** A duplicate is no reason to roll back what others have done in the same transaction. */
-  private async isNew(messageId: string, handler: string, signal: AbortSignal): Promise<boolean> {
+  private async isNew({ messageId, handler }: InboxPair, signal: AbortSignal): Promise<boolean> {
     try {
       await this.inbox.record(messageId, handler, signal);
       return true;

@@ -7,6 +7,12 @@ import type {
 } from './inbox-dead-letter.js';
 import type { RejectedMessage } from './rejected-message.js';
 
+/** That a handler has handled a message: what one row of the inbox says. */
+export interface InboxPair {
+  readonly messageId: string;
+  readonly handler: string;
+}
+
 /** Port: what a consumer remembers. */
 export abstract class InboxStore {
   /** Resolves when the database answers: what a handler failed for was not that it is away. */
@@ -20,6 +26,31 @@ export abstract class InboxStore {
    * @throws {@link DuplicateMessageError} when the pair is there already; the transaction can go on
    */
   abstract record(messageId: string, handler: string, signal?: AbortSignal): Promise<void>;
+
+  /**
+   * Inserts several pairs in the current transaction, for handlers that share it: as {@link record} does one after another,
+   * which is how it is done unless a store can do it by fewer statements.
+   *
+   * @param pairs up to `consumer.batch.maxMessages`; the same may be there twice, and is then new once
+   * @param signal as for {@link record}
+   * @returns for each, whether it is new; if not, the transaction can go on
+   */
+  async recordAll(pairs: readonly InboxPair[], signal?: AbortSignal): Promise<boolean[]> {
+    const areNew: boolean[] = [];
+    for (const { messageId, handler } of pairs) {
+      try {
+        await this.record(messageId, handler, signal);
+        areNew.push(true);
+      } catch (error) {
+        if (!(error instanceof DuplicateMessageError)) throw error;
+        areNew.push(false);
+      }
+    }
+    return areNew;
+  }
+
+  /** Deletes pairs that the current transaction has inserted: their handlers are to run in another. */
+  abstract forget(pairs: readonly InboxPair[]): Promise<void>;
 
   /** Stores a message in the inbox's dead letters, in a transaction of its own. */
   abstract setAside(message: RejectedMessage): Promise<void>;
@@ -62,6 +93,11 @@ export abstract class InboxStore {
    * @returns how many
    */
   abstract purge(retentionMs: number, limit: number): Promise<number>;
+}
+
+/** For the texts of errors. */
+export function describePair({ messageId, handler }: InboxPair): string {
+  return `${handler}, for message ${messageId},`;
 }
 
 /** A handler has handled this message already. It ends the handler's transaction, and is no failure. */

@@ -19,8 +19,8 @@ const logger = new Logger('CqrsOutbox');
 const COUNT_ONLY = Symbol('cqrs-outbox:count only');
 
 /** Says of a statement that nothing is read of its result but how many rows it has written. */
-export function countOnly(query: CompiledQuery): CompiledQuery {
-  return { ...query, [COUNT_ONLY]: true } as CompiledQuery;
+export function countOnly<R>(query: CompiledQuery<R>): CompiledQuery<R> {
+  return { ...query, [COUNT_ONLY]: true } as CompiledQuery<R>;
 }
 
 /** Whether the statement may become a part of {@link OneTrip}. */

@@ -6,6 +6,7 @@ import {
   type InboxDeadLetterContent,
   type InboxDeadLetterPage,
   type InboxDeadLetterSelection,
+  type InboxPair,
   type RejectedMessage,
 } from '@cqrs-outbox/core';
 import type { InboxRow, InMemoryDatabase } from './in-memory-database.js';
@@ -34,8 +35,16 @@ export class InMemoryInboxStore extends InboxStore {
         throw new DuplicateMessageError(messageId, handler);
       await recordedBy.ended;
     }
-    inbox.set(pair, { messageId, recordedBy: transaction.outermost, recordedAt: clock.now() });
-    transaction.onRollback(() => inbox.delete(pair));
+    const row = { messageId, recordedBy: transaction.outermost, recordedAt: clock.now() };
+    inbox.set(pair, row);
+    transaction.onRollback(() => {
+      // It may have been forgotten, and another's be there.
+      if (inbox.get(pair) === row) inbox.delete(pair);
+    });
+  }
+
+  async forget(pairs: readonly InboxPair[]): Promise<void> {
+    for (const { messageId, handler } of pairs) this.database.inbox.delete(keyOf(messageId, handler));
   }
 
   async setAside(message: RejectedMessage): Promise<void> {

@@ -5,6 +5,7 @@ import type { RunPart, UnitOfWork } from '../../unit-of-work/unit-of-work.js';
 import { ConcurrencyLimit } from '../concurrency-limit.js';
 import type { ResolvedBatchOptions } from '../consumer.options.js';
 import { HandlerLimit } from '../handler-limit.js';
+import { describePair, type InboxPair, type InboxStore } from '../inbox-store.js';
 import { BatchLanes } from './batch-lanes.js';
 import { BatchRolledBackError } from './batch-rolled-back.error.js';
 
@@ -13,9 +14,9 @@ const MAX_AGE_MS = 250;
 
 /** One handler of one message, that waits for a batch or is in one. */
 interface Job {
-  /** The handler and its message, as messages name them. */
-  readonly what: string;
-  readonly handle: (limit: HandlerLimit) => Promise<unknown>;
+  readonly pair: InboxPair;
+  /** @param isNew whether its inbox row is */
+  readonly handle: (limit: HandlerLimit, isNew: boolean) => Promise<unknown>;
   /** Runs in the asynchronous context of its message: its correlation, its span, its request context. */
   readonly inContext: <T>(work: () => Promise<T>) => Promise<T>;
   readonly resolve: (result: unknown) => void;
@@ -29,7 +30,8 @@ interface Job {
  *                          \-- one fails --> ROLLBACK --> each is told so, and is handled again alone
  *
  * Nobody waits for a batch to become full: one is begun for the first that comes, and takes those that are there when it gets
- * to them. There are `maxTransactions` at most, those of handlers that run alone included.
+ * to them. Their inbox rows are inserted together, but for the first. What is not begun when another fails goes back to those that wait.
+ * There are `maxTransactions` at most, those of handlers that run alone included.
  */
 export class InboxBatches {
   readonly #logger = new Logger('Inbox');
@@ -42,6 +44,7 @@ export class InboxBatches {
 
   constructor(
     private readonly unitOfWork: UnitOfWork,
+    private readonly inbox: InboxStore,
     private readonly settings: ResolvedBatchOptions,
     private readonly handlerTimeoutMs: number,
   ) {
@@ -59,12 +62,12 @@ export class InboxBatches {
   /**
    * Runs `handle` as a part of a batch, and resolves when that has committed.
    *
-   * @param what the handler and its message, for the text of errors
+   * @param pair its inbox row, which is inserted before, with those of others
    * @throws {@link BatchRolledBackError} when it was rolled back; what `handle` itself has thrown, when it was in it alone
    */
-  together(what: string, handle: Job['handle']): Promise<unknown> {
+  together(pair: InboxPair, handle: Job['handle']): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ what, handle, inContext: AsyncLocalStorage.snapshot(), resolve, reject });
+      this.#waiting.push({ pair, handle, inContext: AsyncLocalStorage.snapshot(), resolve, reject });
       this.#lanes.open();
     });
   }
@@ -94,7 +97,7 @@ export class InboxBatches {
     await this.#transactions.acquire();
     begun();
     const jobs: Job[] = [];
-    const limit = new HandlerLimit(() => jobs.at(-1)?.what ?? 'A batch of messages', this.handlerTimeoutMs);
+    const limit = new HandlerLimit(() => whatIsAtWork(jobs), this.handlerTimeoutMs);
     const end = once(() => {
       this.#transactions.release();
       free();
@@ -126,17 +129,56 @@ export class InboxBatches {
   /** @param jobs gets those that were begun */
   private async runParts(jobs: Job[], limit: HandlerLimit, runPart: RunPart): Promise<unknown[]> {
     const startedAt = performance.now();
+    const ageMs = (): number => performance.now() - startedAt;
     const results: unknown[] = [];
-    while (jobs.length < this.settings.maxMessages && performance.now() - startedAt < this.#maxAgeMs) {
+    for (;;) {
       // What is taken now would be told that it has failed.
       limit.signal.throwIfAborted();
-      const job = this.#waiting.shift();
-      if (!job) break;
-      jobs.push(job);
-      results.push(await job.inContext(() => runPart(() => job.handle(limit))));
+      const next = this.#waiting.splice(0, this.roomFor(jobs.length, ageMs()));
+      if (next.length === 0) return results;
+      const areNew = await this.record(next, jobs, limit.signal);
+      let begun = 0;
+      try {
+        for (const job of next) {
+          if (jobs.length > 0 && ageMs() >= this.#maxAgeMs) break;
+          const isNew = areNew[begun++] === true;
+          jobs.push(job);
+          results.push(await job.inContext(() => runPart(() => job.handle(limit, isNew))));
+        }
+        const notBegun = next.filter((_, index) => index >= begun && areNew[index]);
+        if (notBegun.length > 0) await this.inbox.forget(notBegun.map(({ pair }) => pair));
+      } finally {
+        this.#waiting.unshift(...next.slice(begun));
+      }
     }
-    return results;
   }
+
+  /**
+   * How many more inbox rows are inserted together: those of handlers that there is time for, if they take as long as the ones before.
+   */
+  private roomFor(done: number, ageMs: number): number {
+    const { maxMessages } = this.settings;
+    if (done === 0) return 1;
+    if (ageMs >= this.#maxAgeMs) return 0;
+    const inTime = Math.floor(((this.#maxAgeMs - ageMs) * done) / ageMs);
+    return Math.min(maxMessages - done, Math.max(1, inTime));
+  }
+
+  /** @param jobs gets them while they are recorded: if that fails, it is not said for which of them */
+  private async record(next: readonly Job[], jobs: Job[], signal: AbortSignal): Promise<boolean[]> {
+    jobs.push(...next);
+    const areNew = await this.inbox.recordAll(
+      next.map(({ pair }) => pair),
+      signal,
+    );
+    jobs.length -= next.length;
+    return areNew;
+  }
+}
+
+function whatIsAtWork(jobs: readonly Job[]): string {
+  const last = jobs.at(-1);
+  return last ? describePair(last.pair) : 'A batch of messages';
 }
 
 function once(work: () => void): () => void {

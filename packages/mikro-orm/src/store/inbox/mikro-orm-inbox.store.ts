@@ -6,10 +6,11 @@ import {
   type InboxDeadLetterContent,
   type InboxDeadLetterPage,
   type InboxDeadLetterSelection,
+  type InboxPair,
   type RejectedMessage,
 } from '@cqrs-outbox/core';
 import { UniqueConstraintViolationException, type MikroORM } from '@mikro-orm/core';
-import { CompiledQuery, sql } from 'kysely';
+import { CompiledQuery, sql, type QueryResult } from 'kysely';
 import type { OutboxKysely, OutboxTransaction } from '../../schema/tables.js';
 import { countOnly } from '../one-trip.js';
 import type { OutboxConnection } from '../outbox-connection.js';
@@ -19,10 +20,13 @@ import { deleteInboxRows } from './delete-inbox-rows.js';
 import { LETTER_COLUMNS, letterConditions, toLetter, type LetterRow } from './set-aside-messages.js';
 import { toReason, toSetAsideRow } from './set-aside-row.js';
 
+const KEY = ['message_id', 'handler'] as const;
+type InboxKey = Record<(typeof KEY)[number], string>;
+
 /** The inbox tables behind MikroORM's connection. */
 export class MikroOrmInboxStore extends InboxStore {
-  /** The statement of {@link record}, which runs for every message. */
-  #recording: string | undefined;
+  /** The statements of {@link record} and {@link recordAll}, which run for every message, by the number of their rows. */
+  readonly #recordings = new Map<number, string>();
 
   constructor(
     private readonly orm: MikroORM,
@@ -36,19 +40,31 @@ export class MikroOrmInboxStore extends InboxStore {
   }
 
   async record(messageId: string, handler: string, signal?: AbortSignal): Promise<void> {
-    const current = this.orm.em.getTransactionContext<object>();
-    if (!current) throw new TypeError('InboxStore.record needs the transaction of the handler.');
-    const transaction = this.connection.asTransaction(current);
-    const statement = (this.#recording ??= this.compileRecording(transaction));
-    const query = countOnly(CompiledQuery.raw(statement, [messageId, handler]));
     try {
-      const { numAffectedRows } = await transaction.executeQuery(query, this.cancelling(current, signal));
-      if (numAffectedRows !== 0n) return;
+      // PostgreSQL leaves a row out that is there.
+      if ((await this.insert([{ messageId, handler }], signal)).numAffectedRows !== 0n) return;
     } catch (error) {
-      const exception = this.connection.convert(error);
-      if (!(exception instanceof UniqueConstraintViolationException)) throw exception;
+      if (!isDuplicate(error)) throw error;
     }
     throw new DuplicateMessageError(messageId, handler);
+  }
+
+  override async recordAll(pairs: readonly InboxPair[], signal?: AbortSignal): Promise<boolean[]> {
+    if (pairs.length < 2) return super.recordAll(pairs, signal);
+    try {
+      const { rows } = await this.insert(pairs, signal);
+      // The others refuse all of them for one that is there.
+      return this.connection.dialect === 'postgresql' ? whichAreIn(rows, pairs) : pairs.map(() => true);
+    } catch (error) {
+      if (!isDuplicate(error)) throw error;
+      // One of them was there, and so none was inserted.
+      return super.recordAll(pairs, signal);
+    }
+  }
+
+  async forget(pairs: readonly InboxPair[]): Promise<void> {
+    const keys = pairs.map(({ messageId, handler }) => ({ message_id: messageId, handler }));
+    await deleteInboxRows(this.transaction, this.connection.dialect, keys);
   }
 
   async setAside(message: RejectedMessage): Promise<void> {
@@ -144,12 +160,44 @@ export class MikroOrmInboxStore extends InboxStore {
     return { signal, inflightQueryAbortStrategy: 'cancel query' } as const;
   }
 
-  private compileRecording(transaction: OutboxTransaction): string {
+  private get transaction(): OutboxTransaction {
+    const transaction = this.orm.em.getTransactionContext<object>();
+    if (!transaction) throw new TypeError('The inbox needs the transaction of the handler.');
+    return this.connection.asTransaction(transaction);
+  }
+
+  /** @throws UniqueConstraintViolationException of MikroORM, when the database has refused a row that is there */
+  private async insert(
+    pairs: readonly InboxPair[],
+    signal: AbortSignal | undefined,
+  ): Promise<QueryResult<InboxKey>> {
+    const { transaction } = this;
+    const statement = this.recordingOf(pairs.length, transaction);
+    const values = pairs.flatMap(({ messageId, handler }) => [messageId, handler]);
+    const query = CompiledQuery.raw(statement, values) as CompiledQuery<InboxKey>;
+    try {
+      return await transaction.executeQuery(
+        pairs.length === 1 ? countOnly(query) : query,
+        this.cancelling(transaction, signal),
+      );
+    } catch (error) {
+      throw this.connection.convert(error);
+    }
+  }
+
+  private recordingOf(rows: number, transaction: OutboxTransaction): string {
+    const known = this.#recordings.get(rows);
+    if (known) return known;
     const { now, dialect } = this.connection;
     const row = { message_id: '', handler: '', received_at: now };
-    const insert = transaction.insertInto('cqrs_inbox').values(row);
+    const insert = transaction.insertInto('cqrs_inbox').values(Array.from({ length: rows }, () => row));
     // The transaction goes on, in which PostgreSQL allows no statement to fail.
-    return (dialect === 'postgresql' ? insert.onConflict((on) => on.doNothing()) : insert).compile().sql;
+    const forPostgres = insert.onConflict((on) => on.doNothing());
+    const { sql: statement } = (
+      dialect !== 'postgresql' ? insert : rows === 1 ? forPostgres : forPostgres.returning(KEY)
+    ).compile();
+    this.#recordings.set(rows, statement);
+    return statement;
   }
 
   private before(retentionMs: number) {
@@ -163,4 +211,18 @@ export class MikroOrmInboxStore extends InboxStore {
       ids,
     });
   }
+}
+
+function isDuplicate(error: unknown): boolean {
+  return error instanceof UniqueConstraintViolationException;
+}
+
+/** Which of the pairs were inserted: one that comes twice was, once. */
+function whichAreIn(rows: readonly InboxKey[], pairs: readonly InboxPair[]): boolean[] {
+  const inserted = new Set(rows.map(({ message_id, handler }) => textOf(message_id, handler)));
+  return pairs.map(({ messageId, handler }) => inserted.delete(textOf(messageId, handler)));
+}
+
+function textOf(messageId: string, handler: string): string {
+  return JSON.stringify([messageId, handler]);
 }

@@ -3,7 +3,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { DuplicateMessageError } from '@cqrs-outbox/core';
 import type { StoreFixture } from '../store-harness.js';
 import type { DeclareStoreTest } from '../store-suite.js';
-import { record } from './record.js';
+import { record, recordAll } from './record.js';
 
 /** What `record` promises. */
 export function recordTests(test: DeclareStoreTest): void {
@@ -49,6 +49,67 @@ export function recordTests(test: DeclareStoreTest): void {
     await record(fixture, 'message', 'handler');
   });
 
+  test('records several at once, and tells which of them are new', async ({ fixture }) => {
+    const known = { messageId: 'known', handler: 'handler' };
+    await record(fixture, known.messageId, known.handler);
+    const [first, second, other] = [
+      { messageId: 'first', handler: 'handler' },
+      { messageId: 'second', handler: 'handler' },
+      { messageId: 'first', handler: 'other handler' },
+    ];
+    for (const [pairs, areNew] of [
+      [[], []],
+      [
+        [first, other],
+        [true, true],
+      ],
+      [[second], [true]],
+      [[first], [false]],
+      [
+        [first, { messageId: 'third', handler: 'handler' }, known, second],
+        [false, true, false, false],
+      ],
+    ] as const)
+      assert.deepEqual(await recordAll(fixture, pairs), areNew);
+    for (const messageId of ['first', 'second', 'third'])
+      await assert.rejects(record(fixture, messageId, 'handler'), DuplicateMessageError);
+  });
+
+  test('records what comes twice at once as new once, whatever its text', async ({ fixture }) => {
+    const texts = ['e', 'é', `"],['`];
+    const pairs = [...texts, ...texts.toReversed()].map((messageId) => ({ messageId, handler: `h'"\\` }));
+    assert.deepEqual(await recordAll(fixture, pairs), [true, true, true, false, false, false]);
+  });
+
+  test('forgets several whose transaction is rolled back, and lets one with duplicates go on', async ({
+    fixture,
+  }) => {
+    const pairs = ['first', 'second'].map((messageId) => ({ messageId, handler: 'handler' }));
+    const fail = async (): Promise<never> => {
+      await fixture.inbox.recordAll(pairs);
+      throw new Error('on purpose');
+    };
+    await assert.rejects(fixture.unitOfWork.runInTransaction(fail), /on purpose/);
+    await record(fixture, 'second', 'handler');
+    await fixture.unitOfWork.runInTransaction(async () => {
+      assert.deepEqual(await fixture.inbox.recordAll(pairs), [true, false]);
+      await fixture.inbox.record('third', 'handler');
+    });
+    await assert.rejects(record(fixture, 'first', 'handler'), DuplicateMessageError);
+    await assert.rejects(record(fixture, 'third', 'handler'), DuplicateMessageError);
+  });
+
+  test('forgets those of several that are not to be handled, and no others', async ({ fixture }) => {
+    const pairs = ['first', 'second', 'third'].map((messageId) => ({ messageId, handler: 'handler' }));
+    await fixture.unitOfWork.runInTransaction(async () => {
+      await fixture.inbox.record('second', 'other handler');
+      await fixture.inbox.recordAll(pairs);
+      await fixture.inbox.forget(pairs.slice(1));
+    });
+    assert.deepEqual(await recordAll(fixture, pairs), [false, true, true]);
+    await assert.rejects(record(fixture, 'second', 'other handler'), DuplicateMessageError);
+  });
+
   test('tells ids and handlers apart by case and accent', async ({ fixture }) => {
     for (const text of ['a', 'A', 'e', 'é', 'e\u0301']) {
       await record(fixture, text, 'handler');
@@ -83,6 +144,13 @@ export function concurrentRecordTests(test: DeclareStoreTest): void {
     });
     assert.equal(second, 'recorded');
     await assert.rejects(record(fixture, 'message', 'handler'), DuplicateMessageError);
+  });
+
+  test('lets one of many deliveries of several messages at the same time through', async ({ fixture }) => {
+    const pairs = ['first', 'second', 'third'].map((messageId) => ({ messageId, handler: 'handler' }));
+    const outcomes = await Promise.all(Array.from({ length: 8 }, () => recordAll(fixture, pairs)));
+    for (const index of pairs.keys())
+      assert.equal(outcomes.filter((areNew) => areNew[index]).length, 1, `message ${index}`);
   });
 
   test('lets one of many deliveries at the same time through', async ({ fixture }) => {
