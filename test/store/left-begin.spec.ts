@@ -69,9 +69,12 @@ class Told implements EventSubscriber {
   afterTransactionCommit = this.tell('after commit');
   beforeTransactionRollback = this.tell('before rollback');
   afterTransactionRollback = this.tell('after rollback');
+  beforeFlush = this.tell('before flush');
+  onFlush = this.tell('on flush');
+  afterFlush = this.tell('after flush');
 
   private tell(what: string) {
-    return ({ em, transaction }: TransactionEventArgs): void => {
+    return ({ em, transaction }: Pick<TransactionEventArgs, 'em' | 'transaction'>): void => {
       this.events.push(
         `${what} ${transaction ? 'in' : 'outside'} ${em.isInTransaction() ? 'in' : 'outside'}`,
       );
@@ -328,5 +331,31 @@ for (const { name, needs } of DATABASES.filter((database) => database.name !== '
           .catch(() => undefined);
       expect(ourRollback).toEqual(await linesOf(theirs));
     });
+
+    it('tells the end also to a subscriber that comes in its middle', async () => {
+      const told = new Told();
+      await run(async (em) => {
+        em.getContext().getEventManager().registerSubscriber(told);
+      });
+      const flush = ['before', 'on', 'after'].map((when) => `${when} flush outside in`);
+      expect(told.events).toEqual([...flush, 'before commit in in', 'after commit in in']);
+      await run(async () => undefined);
+      expect(told.events).toHaveLength(5);
+    });
+
+    it.each(['created', 'changed', 'removed', 'removed, of which nothing was read'])(
+      'writes an entity at its end that was %s',
+      async (how) => {
+        await test.orm.em.fork().insertMany(Tally, [{ name: 'old', count: 1 }]);
+        await run(async (em) => {
+          if (how === 'created') em.create(Tally, { name: 'new', count: 1 }, { persist: true });
+          if (how === 'changed') (await em.findOneOrFail(Tally, { name: 'old' })).name = 'new';
+          if (how === 'removed') em.remove(await em.findOneOrFail(Tally, { name: 'old' }));
+          if (how.includes('nothing')) em.remove(em.getReference(Tally, 'old' as never));
+        });
+        const expected: Record<string, string[]> = { created: ['new', 'old'], changed: ['new'] };
+        expect(await tallies()).toEqual(expected[how] ?? []);
+      },
+    );
   });
 }

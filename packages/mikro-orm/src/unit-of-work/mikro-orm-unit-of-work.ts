@@ -10,7 +10,7 @@ import {
   EventType,
   RequestContext,
   TransactionContext,
-  TransactionEventBroadcaster,
+  type TransactionEventBroadcaster,
   type EntityManager,
   type EventSubscriber,
   type MikroORM,
@@ -20,6 +20,7 @@ import type { OutboxConnection } from '../store/outbox-connection.js';
 import { endWith, ENDED_TRANSACTION, EndedTransactionError } from './ended-transaction.js';
 import { maskSignal } from './mask-signal.js';
 import { isSavepoint, OutboxSubscriber } from './outbox.subscriber.js';
+import { SoleListener } from './sole-listener.js';
 import { TransactionGuard } from './transaction-guard.js';
 import { TransactionLedger } from './transaction-ledger.js';
 import { TransactionPart } from './transaction-part.js';
@@ -37,6 +38,7 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
   readonly #parts = new AsyncLocalStorage<TransactionPart>();
   /** There once the unit of work has its hooks. */
   #subscriber: OutboxSubscriber | undefined;
+  readonly #listener = new SoleListener(() => this.#subscriber);
 
   constructor(
     private readonly orm: MikroORM,
@@ -137,7 +139,7 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
   ): Promise<T> {
     const em = this.orm.em.fork({ clear: true, cloneEventManager: true, ...this.cancelling(options) });
     maskSignal(em);
-    const events = new TransactionEventBroadcaster(em);
+    const events = this.#listener.transactionEvents(em);
     return TransactionContext.create(em, async () => {
       const client = await this.connection.client();
       await events.dispatchEvent(EventType.beforeTransactionStart);
@@ -150,7 +152,7 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
         await events.dispatchEvent(EventType.afterTransactionStart, transaction);
         em.setTransactionContext(transaction);
         const result = await endWith(em, () => work({ em, transaction, guard }));
-        await em.flush();
+        await this.#listener.flush(em);
         await this.connection.driver.commit(transaction, events);
         return result;
       } catch (error) {
@@ -212,7 +214,7 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
     const part = new TransactionPart(guard);
     const run = async (): Promise<T> => {
       const result = await work();
-      await em.flush();
+      await this.#listener.flush(em);
       await this.#subscriber?.completePart(em, transaction, options.signal);
       await guard.endPart(part);
       return result;
