@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import {
   Command,
   CommandHandler,
@@ -61,6 +61,24 @@ async function faultsOf(given: object, metadata?: ModuleMetadata): Promise<reado
 }
 
 describe('the boot check', () => {
+  it('goes well by init() of a microservice, which calls the hooks of modules twice', async () => {
+    const onStartup = jest.fn(async () => undefined);
+    const module = await Test.createTestingModule({
+      imports: [
+        ScheduleModule.forRoot(),
+        CqrsOutboxModule.forRoot({ ...options, store: InMemoryStore, onStartup: [onStartup] }),
+      ],
+      providers: [OpenHandler],
+    })
+      .setLogger(silentLogger)
+      .compile();
+    const app = module.createNestMicroservice({ transport: Transport.TCP });
+    await app.init();
+    await app.get(RequestMediator, { strict: false }).send(Open.of({}));
+    expect(onStartup).toHaveBeenCalledTimes(1);
+    await app.close();
+  });
+
   it('lets a right configuration pass', async () => {
     await expect(boot({}, { providers: [OpenHandler] })).resolves.toBeUndefined();
   });

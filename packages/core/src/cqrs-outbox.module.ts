@@ -98,22 +98,21 @@ export class CqrsOutboxModule
     return super.forRootAsync(options);
   }
 
+  #checking: Promise<void> | undefined;
+  #starting: Promise<void> | undefined;
+
   constructor(private readonly root: CompositionRoot) {
     super();
   }
 
-  /** Checks everything, with all faults in one error. */
-  async onModuleInit(): Promise<void> {
-    await this.root.bootCheck.run();
-    this.root.hints.announce();
+  /** Checks everything, with all faults in one error. By `init()` of a microservice Nest calls this and the next hook twice. */
+  onModuleInit(): Promise<void> {
+    return (this.#checking ??= this.check());
   }
 
   /** Runs the hooks of `onStartup`, lets consumers begin, and starts the relay. */
-  async onApplicationBootstrap(): Promise<void> {
-    for (const hook of this.root.options.onStartup) await hook();
-    this.root.readiness.open();
-    this.root.producer.start();
-    this.root.hints.listen();
+  onApplicationBootstrap(): Promise<void> {
+    return (this.#starting ??= this.start());
   }
 
   /** Drains, while the database and the clients are still open: those close in `onApplicationShutdown`. */
@@ -123,5 +122,17 @@ export class CqrsOutboxModule
 
   async onApplicationShutdown(): Promise<void> {
     await Promise.all([this.root.hints.close(), this.root.transports.close()]);
+  }
+
+  private async check(): Promise<void> {
+    await this.root.bootCheck.run();
+    this.root.hints.announce();
+  }
+
+  private async start(): Promise<void> {
+    for (const hook of this.root.options.onStartup) await hook();
+    this.root.readiness.open();
+    this.root.producer.start();
+    this.root.hints.listen();
   }
 }
