@@ -9,6 +9,7 @@ import {
 } from '@cqrs-outbox/core';
 import { EntityManager } from '@mikro-orm/core';
 import type { SqlEntityManager } from '@mikro-orm/sql';
+import type { DatabaseConnection } from 'kysely';
 import { describeWith } from '../services/describe-with.ts';
 import { DATABASES } from '../support/database.ts';
 import { OrderPaid, Tally } from '../support/orders.ts';
@@ -57,6 +58,18 @@ const WAYS: Record<string, (em: EntityManager) => Promise<unknown>> = {
   SQL: (em) => sqlOf(em).execute(`insert into tally (name, count) values ('crates', 9)`),
 };
 
+/** How the work of a transaction may go on after its end. */
+const LATE_WAYS: Record<string, (em: EntityManager, name: string) => Promise<unknown>> = {
+  'the entity manager': (em, name) => em.insertMany(Tally, [{ name, count: 1 }]),
+  Kysely: (em, name) =>
+    sqlOf(em).getKysely<Tables>().insertInto('tally').values({ name, count: 1 }).execute(),
+  'a nested transaction': (em, name) =>
+    em.transactional((nested) => nested.insertMany(Tally, [{ name, count: 1 }])),
+};
+
+/** More of them than the end of a transaction takes. */
+const MICROTASKS = 40;
+
 for (const { name, needs } of DATABASES) {
   describeWith(needs, `an error of the database that its handler catches, on ${name}`, () => {
     let test: CrateApp;
@@ -80,6 +93,20 @@ for (const { name, needs } of DATABASES) {
     const tallies = async (): Promise<string[]> => {
       const all = await test.orm.em.fork().find(Tally, {}, { orderBy: { name: 'asc' } });
       return all.map((tally) => `${tally.name} ${tally.count}`);
+    };
+    /** All that the pool may have. */
+    const connections = async (): Promise<DatabaseConnection[]> => {
+      const executor = sqlOf(test.orm.em.fork()).getKysely<Tables>().getExecutor();
+      const found: DatabaseConnection[] = [];
+      const size = name === 'libsql' ? 1 : 10;
+      const { promise: all, resolve } = Promise.withResolvers<undefined>();
+      const hold = () =>
+        executor.provideConnection(async (connection) => {
+          if (found.push(connection) === size) resolve(undefined);
+          await all;
+        });
+      await Promise.all(Array.from({ length: size }, hold));
+      return found;
     };
     const send = (): Promise<void> => test.app.get(RequestMediator).send(CountOrder.of());
     /** Only PostgreSQL ends the transaction for any error. */
@@ -152,6 +179,39 @@ for (const { name, needs } of DATABASES) {
         expect(await tallies()).toEqual(['crates 1']);
       },
     );
+
+    it.each(
+      ['commit', 'rollback'].flatMap((end) => Object.keys(LATE_WAYS).map((way) => [end, way] as const)),
+    )('lets nothing through that comes behind %s by %s, however soon', async (end, way) => {
+      let onEnd = async (): Promise<unknown> => undefined;
+      // Below what guards them.
+      for (const connection of await connections()) {
+        const { executeQuery } = connection;
+        connection.executeQuery = async (...args) => {
+          const result = await executeQuery.apply(connection, args);
+          if (args[0].sql === end) void onEnd();
+          return result as never;
+        };
+      }
+      work.hasEvent = false;
+      const late: Promise<unknown>[] = [];
+      for (let delay = 0; delay < MICROTASKS; delay++) {
+        work.run = async (em) => {
+          const fork = em.fork({ keepTransactionContext: true });
+          onEnd = async () => {
+            onEnd = async () => undefined;
+            for (let microtask = 0; microtask < delay; microtask++) await Promise.resolve();
+            late.push(LATE_WAYS[way]!(fork, `late ${delay}`).catch(() => undefined));
+          };
+          if (end === 'rollback') throw new Error('the work fails');
+        };
+        await send().catch((error: unknown) => expect(String(error)).toContain('the work fails'));
+        await sqlOf(test.orm.em.fork()).execute(`delete from tally where name = 'ordered'`);
+      }
+      expect(late).toHaveLength(MICROTASKS);
+      await Promise.all(late);
+      expect(await tallies()).toEqual(['crates 0']);
+    });
 
     it('around a savepoint of its own, undoes that alone', async () => {
       work.run = async (em) => {

@@ -52,9 +52,17 @@ export class HandlerLimit {
     this.signal.throwIfAborted();
     return new Promise<T>((resolve, reject) => {
       this.#giveUpHandler = reject;
-      handle()
-        .finally(() => this.onSettled())
-        .then(resolve, reject);
+      handle().then(
+        (result) => {
+          this.warnOfLateEnd();
+          resolve(result);
+        },
+        (error: unknown) => {
+          this.warnOfLateEnd();
+          // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- as it was thrown
+          reject(error);
+        },
+      );
     });
   }
 
@@ -74,7 +82,7 @@ export class HandlerLimit {
     this.#giveUpHandler?.(error);
   }
 
-  private onSettled(): void {
+  private warnOfLateEnd(): void {
     if (this.signal.aborted) this.#logger.warn(`${this.what()} has ended now, after it was given up.`);
   }
 }

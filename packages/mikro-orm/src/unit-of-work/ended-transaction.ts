@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/core';
+import type { OutboxTransaction } from '../schema/tables.js';
 
 /** Work goes on whose transaction has ended, or is about to, and it gets no other. */
 export class EndedTransactionError extends Error {
@@ -15,13 +16,18 @@ export const ENDED_TRANSACTION: object = new Proxy(Object.freeze({}), {
   },
 });
 
-/** Has what a nested transaction has left running fail: it would have its effect in the one around, which goes on. */
-export function refuseStatements(savepoint: object): void {
+/**
+ * Has what the work of a transaction, or a nested one, has left running fail at once, by whatever way of Kysely's: it would have its
+ * effect in the transaction around, which goes on, or outside of any.
+ */
+export function refuseStatements(transaction: OutboxTransaction): void {
   const refuse = (): never => {
     throw new EndedTransactionError();
   };
   for (const name of ['executeQuery', 'savepoint'])
-    Reflect.defineProperty(savepoint, name, { value: refuse });
+    Reflect.defineProperty(transaction, name, { value: refuse });
+  const executor = transaction.getExecutor();
+  for (const name of ['executeQuery', 'stream']) Reflect.defineProperty(executor, name, { value: refuse });
 }
 
 /** Has the end of a nested transaction fail before it is sent. MikroORM looks at this, and tells nobody of a release on MySQL. */
@@ -46,14 +52,17 @@ export async function endWith<T>(em: EntityManager, work: () => Promise<T>): Pro
   }
 }
 
-/** Waits for `work` until the signal is aborted, and throws its reason then. There may be nothing to wait for. */
-export async function untilAborted(
+/** Waits for `work` until the signal is aborted, and throws its reason then. @returns nothing when there is nothing to wait for */
+export function untilAborted(
   signal: AbortSignal | undefined,
   work: () => Promise<void> | undefined,
-): Promise<void> {
+): Promise<void> | undefined {
   signal?.throwIfAborted();
   const working = work();
-  if (!signal || !working) return working;
+  return signal && working ? orAborted(working, signal) : working;
+}
+
+async function orAborted(working: Promise<void>, signal: AbortSignal): Promise<void> {
   let onAbort: (() => void) | undefined;
   const aborted = new Promise<never>((_, reject) => {
     onAbort = () => reject(signal.reason as Error);

@@ -13,7 +13,12 @@ import type {
 } from '@mikro-orm/core';
 import type { CompiledQuery } from 'kysely';
 import type { OutboxConnection } from '../store/outbox-connection.js';
-import { EndedTransactionError, endWith, refuseStatements, untilAborted } from './ended-transaction.js';
+import {
+  ENDED_TRANSACTION,
+  EndedTransactionError,
+  refuseStatements,
+  untilAborted,
+} from './ended-transaction.js';
 import { EntryInserter } from './entry-inserter.js';
 import { handOver } from './hand-over.js';
 import { KnownAggregates } from './known-aggregates.js';
@@ -80,10 +85,15 @@ export class OutboxSubscriber implements EventSubscriber {
     if (!transaction || isSavepoint(transaction)) return;
     const committing = this.committing(em, transaction);
     const own = this.ledger.ownOptionsOf(transaction);
-    // Who has opened the transaction by hand rolls it back by the same entity manager.
-    if (!own) await this.hooks.beforeCommit(committing);
-    // Handlers of domain events may hang too.
-    else await endWith(em, () => untilAborted(own.signal, () => this.hooks.beforeCommit(committing)));
+    try {
+      // Handlers of domain events may hang too.
+      const working = untilAborted(own?.signal, () => this.hooks.beforeCommit(committing));
+      if (working) await working;
+    } catch (error) {
+      // Who has opened the transaction by hand rolls it back by the same entity manager.
+      if (own) em.setTransactionContext(ENDED_TRANSACTION);
+      throw error;
+    }
     this.ledger.endSavepoints(transaction);
   }
 
@@ -92,13 +102,13 @@ export class OutboxSubscriber implements EventSubscriber {
     await untilAborted(signal, () => this.hooks.completePart(this.committing(em, transaction)));
   }
 
-  async afterTransactionCommit({ em, transaction }: TransactionEventArgs): Promise<void> {
-    if (!transaction || isSavepoint(transaction)) return;
+  afterTransactionCommit({ em, transaction }: TransactionEventArgs): Promise<void> | undefined {
+    if (!transaction || isSavepoint(transaction)) return undefined;
     this.#aggregates.forgetDeleted(em);
     this.ledger.ownOptionsOf(transaction)?.onCommitted?.();
     const pending = this.ledger.pendingOf(transaction);
     if (pending.hasDeferred) this.ledger.contextsOf(transaction).forEach(handOver);
-    await this.hooks.afterCommit({
+    return this.hooks.afterCommit({
       pending,
       inserted: this.ledger.insertedIn(transaction),
       // Of this very entity manager, which need not be the one of the context: the filters and the schema are its own.
@@ -111,7 +121,7 @@ export class OutboxSubscriber implements EventSubscriber {
     if (!transaction) return;
     if (isSavepoint(transaction)) {
       if (this.ledger.hasEnded(transaction)) throw new EndedTransactionError();
-      refuseStatements(transaction);
+      refuseStatements(this.connection.asTransaction(transaction));
     }
     this.ledger.end(transaction);
   }

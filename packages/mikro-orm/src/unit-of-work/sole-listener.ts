@@ -41,13 +41,10 @@ class DirectEvents extends TransactionEventBroadcaster {
     super(entityManager);
   }
 
-  override async dispatchEvent(
-    event: TransactionEventType,
-    transaction?: Transaction<object>,
-  ): Promise<void> {
+  override dispatchEvent(event: TransactionEventType, transaction?: Transaction<object>): Promise<void> {
     const sole = this.findSole();
-    if (sole) await sole[event]?.({ em: this.entityManager, transaction });
-    else await super.dispatchEvent(event, transaction);
+    if (!sole) return super.dispatchEvent(event, transaction);
+    return Promise.resolve(sole[event]?.({ em: this.entityManager, transaction }));
   }
 }
 

@@ -4,7 +4,7 @@ import { CompiledQuery, type DatabaseConnection, type QueryExecutor, type QueryR
 import type { OutboxKysely, OutboxTransaction } from '../schema/tables.js';
 import { COMMIT } from '../store/one-trip.js';
 import type { OutboxConnection } from '../store/outbox-connection.js';
-import { EndedTransactionError } from './ended-transaction.js';
+import { EndedTransactionError, refuseStatements } from './ended-transaction.js';
 import { LeftBegin } from './left-begin.js';
 import { isGoneAfter, isOfDeadConnection, isRefusalOfAborted } from './lost-transaction.js';
 import { OpenSavepoints } from './open-savepoints.js';
@@ -37,6 +37,7 @@ export class TransactionGuard {
   #refusal: (() => Error) | undefined;
   /** Undefined until the transaction has been opened for Kysely. */
   #executor: QueryExecutor | undefined;
+  #transaction: OutboxTransaction | undefined;
   /** Where it is left for the first statement. */
   #begin: LeftBegin | undefined;
   /** What is sent in place of COMMIT. */
@@ -59,10 +60,10 @@ export class TransactionGuard {
     parts: AsyncLocalStorage<TransactionPart>,
     signal: AbortSignal | undefined,
   ): Promise<TransactionGuard> {
-    const executor = outbox.asTransaction(transaction).getExecutor();
-    return executor.provideConnection(async (connection) => {
+    const opened = outbox.asTransaction(transaction);
+    return opened.getExecutor().provideConnection(async (connection) => {
       const guard = new TransactionGuard(connection, outbox, parts, signal);
-      guard.#executor = executor;
+      guard.opened(opened);
       return guard;
     });
   }
@@ -84,7 +85,7 @@ export class TransactionGuard {
     );
     try {
       const transaction = await db.startTransaction().execute();
-      guard.#executor = transaction.getExecutor();
+      guard.opened(transaction);
       return { transaction, guard };
     } catch (error) {
       guard.restore();
@@ -106,6 +107,11 @@ export class TransactionGuard {
     /* eslint-enable @typescript-eslint/unbound-method */
     connection.executeQuery = (...args) => this.execute(...args);
     connection.streamQuery = (...args) => this.stream(...args);
+  }
+
+  private opened(transaction: OutboxTransaction): void {
+    this.#transaction = transaction;
+    this.#executor = transaction.getExecutor();
   }
 
   /** Tells of a statement that PostgreSQL has refused why it did: the error before it, which somebody has caught. */
@@ -149,7 +155,8 @@ export class TransactionGuard {
     try {
       this.#cancellation?.begin();
       try {
-        return await this.sendInside<R>(args);
+        const result = this.#begin?.isAnswered === false ? await this.beginFor<R>(args[0]) : undefined;
+        return result ?? (await this.send<R>(...args));
       } finally {
         const cancelling = this.#cancellation?.end();
         // Or it could hit the next statement.
@@ -225,7 +232,11 @@ export class TransactionGuard {
   }
 
   private async leave(): Promise<void> {
-    // What waits for its turn is refused before the connection goes back to its pool, for whoever comes next.
+    // Kysely notes the end some microtasks later. What came until then would wait for a turn that comes when the connection is another's.
+    if (this.#transaction) refuseStatements(this.#transaction);
+    // The connection, which lives on, would keep all that belongs to it until the next major collection.
+    this.#transaction = undefined;
+    // What waits already is refused before the connection goes back to its pool.
     await this.alone(async () => undefined);
     this.restore();
   }
@@ -269,11 +280,6 @@ export class TransactionGuard {
     if (await isGoneAfter(cause, this.outbox.dialect, (statement) => this.ask(statement)))
       this.#refusal = () => endedBy(cause);
     return cause;
-  }
-
-  private async sendInside<R>(args: ExecuteArguments): Promise<QueryResult<R>> {
-    const result = this.#begin?.isAnswered === false ? await this.beginFor<R>(args[0]) : undefined;
-    return result ?? this.send<R>(...args);
   }
 
   /** Sends BEGIN where it was left. @returns the result of what is to be sent next, when BEGIN went with it */

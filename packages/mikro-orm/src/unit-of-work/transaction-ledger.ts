@@ -6,6 +6,7 @@ import {
   refuseRelease,
   refuseStatements,
 } from './ended-transaction.js';
+import type { OutboxTransaction } from '../schema/tables.js';
 import type { TransactionGuard } from './transaction-guard.js';
 
 /** A nested transaction, and the entity manager that works in it: as long as somebody does. */
@@ -75,7 +76,7 @@ export class TransactionLedger {
       }
       notes.hasEnded = true;
       entry.em.deref()?.setTransactionContext(ENDED_TRANSACTION);
-      refuseStatements(savepoint);
+      refuseStatements(savepoint as OutboxTransaction);
       refuseRelease(savepoint);
     }
     around.savepoints.splice(0, Infinity, ...others);
@@ -130,7 +131,7 @@ export class TransactionLedger {
   }
 
   private keep(transaction: object, notes: TransactionNotes): TransactionNotes {
-    Object.defineProperty(transaction, this.#key, { value: notes });
+    (transaction as Record<symbol, TransactionNotes>)[this.#key] = notes;
     return notes;
   }
 }
