@@ -359,6 +359,28 @@ for (const { name, needs } of DATABASES) {
       expect(await rows('cqrs_outbox')).toBe(1);
     });
 
+    it('of a nested transaction leaves its entity manager to read on, in the one around', async () => {
+      let nested: EntityManager | undefined;
+      let seen: number | undefined;
+      work.run = async (em) => {
+        const failing = em.transactional(async (inner) => {
+          nested = inner;
+          await inner.insertMany(Tally, [{ name: 'undone', count: 1 }]);
+          throw new Error('it fails');
+        });
+        await expect(failing).rejects.toThrow('it fails');
+        seen = await nested?.count(Tally);
+        await expect(nested?.insertMany(Tally, [{ name: 'late', count: 1 }])).rejects.toThrow(
+          'done too late',
+        );
+      };
+      await send();
+      // Its own, which nobody else sees yet, and that of before.
+      expect(seen).toBe(2);
+      expect(await tallies()).toEqual(['crates 0', 'ordered 1']);
+      await expect(nested?.count(Tally)).rejects.toThrow('done too late');
+    });
+
     it('in a transaction of the user, changes nothing for the next of its connection', async () => {
       const em = test.orm.em.fork();
       await em.transactional((inner) => WAYS['SQL']!(inner).catch(() => undefined));

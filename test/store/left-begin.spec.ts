@@ -343,19 +343,28 @@ for (const { name, needs } of DATABASES.filter((database) => database.name !== '
       expect(told.events).toHaveLength(5);
     });
 
-    it.each(['created', 'changed', 'removed', 'removed, of which nothing was read'])(
-      'writes an entity at its end that was %s',
-      async (how) => {
-        await test.orm.em.fork().insertMany(Tally, [{ name: 'old', count: 1 }]);
-        await run(async (em) => {
-          if (how === 'created') em.create(Tally, { name: 'new', count: 1 }, { persist: true });
-          if (how === 'changed') (await em.findOneOrFail(Tally, { name: 'old' })).name = 'new';
-          if (how === 'removed') em.remove(await em.findOneOrFail(Tally, { name: 'old' }));
-          if (how.includes('nothing')) em.remove(em.getReference(Tally, 'old' as never));
-        });
-        const expected: Record<string, string[]> = { created: ['new', 'old'], changed: ['new'] };
-        expect(await tallies()).toEqual(expected[how] ?? []);
-      },
-    );
+    it.each([
+      'created',
+      'changed',
+      'removed',
+      'removed, of which nothing was read',
+      'removed from a collection, and forgotten',
+    ])('writes an entity at its end that was %s', async (how) => {
+      await test.orm.em.fork().insertMany(Tally, [{ name: 'old', count: 1 }]);
+      await run(async (em) => {
+        if (how === 'created') em.create(Tally, { name: 'new', count: 1 }, { persist: true });
+        if (how === 'changed') (await em.findOneOrFail(Tally, { name: 'old' })).name = 'new';
+        if (how === 'removed') em.remove(await em.findOneOrFail(Tally, { name: 'old' }));
+        if (how.includes('collection')) {
+          const tally = await em.findOneOrFail(Tally, { name: 'old' });
+          em.clear();
+          // As collections do it.
+          em.getContext().getUnitOfWork(false).scheduleOrphanRemoval(tally);
+        }
+        if (how.includes('nothing')) em.remove(em.getReference(Tally, 'old' as never));
+      });
+      const expected: Record<string, string[]> = { created: ['new', 'old'], changed: ['new'] };
+      expect(await tallies()).toEqual(expected[how] ?? []);
+    });
   });
 }

@@ -31,6 +31,8 @@ export abstract class InboxStore {
    * Inserts several pairs in the current transaction, for handlers that share it: as {@link record} does one after another,
    * which is how it is done unless a store can do it by fewer statements.
    *
+   * It is called outside of the asynchronous contexts of the messages, as {@link forget} is.
+   *
    * @param pairs up to `consumer.batch.maxMessages`; the same may be there twice, and is then new once
    * @param signal as for {@link record}
    * @returns for each, whether it is new; if not, the transaction can go on

@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/core';
+import type { CompiledQuery } from 'kysely';
 import type { OutboxTransaction } from '../schema/tables.js';
 
 /** Work goes on whose transaction has ended, or is about to, and it gets no other. */
@@ -16,18 +17,34 @@ export const ENDED_TRANSACTION: object = new Proxy(Object.freeze({}), {
   },
 });
 
+const IS_READ = /^\s*select\b/i;
+
 /**
- * Has what the work of a transaction, or a nested one, has left running fail at once, by whatever way of Kysely's: it would have its
- * effect in the transaction around, which goes on, or outside of any.
+ * Has what the work of a transaction has left running fail at once: it would have its effect outside of any. A Kysely that was derived
+ * from it, as by `withPlugin`, is not reached.
  */
 export function refuseStatements(transaction: OutboxTransaction): void {
-  const refuse = (): never => {
-    throw new EndedTransactionError();
-  };
-  for (const name of ['executeQuery', 'savepoint'])
-    Reflect.defineProperty(transaction, name, { value: refuse });
-  const executor = transaction.getExecutor();
-  for (const name of ['executeQuery', 'stream']) Reflect.defineProperty(executor, name, { value: refuse });
+  override(transaction, ['executeQuery', 'savepoint'], refuse);
+  override(transaction.getExecutor(), ['executeQuery', 'stream'], refuse);
+}
+
+/** The same for a nested one that is rolled back. What it has read may go on reading, in the transaction around. */
+export function refuseWrites(savepoint: OutboxTransaction): void {
+  override(savepoint, ['savepoint'], refuse);
+  for (const target of [savepoint, savepoint.getExecutor()]) {
+    const executeQuery = target.executeQuery.bind(target);
+    const read = (query: CompiledQuery): Promise<unknown> =>
+      IS_READ.test(query.sql) ? executeQuery(query) : refuse();
+    override(target, ['executeQuery'], read);
+  }
+}
+
+function refuse(): never {
+  throw new EndedTransactionError();
+}
+
+function override(target: object, methods: readonly string[], method: (...args: never[]) => unknown): void {
+  for (const name of methods) Reflect.defineProperty(target, name, { value: method, configurable: true });
 }
 
 /** Has the end of a nested transaction fail before it is sent. MikroORM looks at this, and tells nobody of a release on MySQL. */

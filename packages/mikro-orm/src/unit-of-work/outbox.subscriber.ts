@@ -13,12 +13,7 @@ import type {
 } from '@mikro-orm/core';
 import type { CompiledQuery } from 'kysely';
 import type { OutboxConnection } from '../store/outbox-connection.js';
-import {
-  ENDED_TRANSACTION,
-  EndedTransactionError,
-  refuseStatements,
-  untilAborted,
-} from './ended-transaction.js';
+import { ENDED_TRANSACTION, EndedTransactionError, refuseWrites, untilAborted } from './ended-transaction.js';
 import { EntryInserter } from './entry-inserter.js';
 import { handOver } from './hand-over.js';
 import { KnownAggregates } from './known-aggregates.js';
@@ -121,7 +116,7 @@ export class OutboxSubscriber implements EventSubscriber {
     if (!transaction) return;
     if (isSavepoint(transaction)) {
       if (this.ledger.hasEnded(transaction)) throw new EndedTransactionError();
-      refuseStatements(this.connection.asTransaction(transaction));
+      refuseWrites(this.connection.asTransaction(transaction));
     }
     this.ledger.end(transaction);
   }

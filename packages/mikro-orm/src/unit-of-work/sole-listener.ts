@@ -48,9 +48,17 @@ class DirectEvents extends TransactionEventBroadcaster {
   }
 }
 
+/** All that MikroORM looks at: what was removed from a collection may be left when the entities are not there any more. */
 function hasNothingToWrite(em: EntityManager): boolean {
   const unitOfWork = em.getUnitOfWork(false);
-  if (unitOfWork.getPersistStack().size > 0 || unitOfWork.getRemoveStack().size > 0) return false;
+  const sizes = [
+    unitOfWork.getPersistStack().size,
+    unitOfWork.getRemoveStack().size,
+    unitOfWork.getOrphanRemoveStack().size,
+    unitOfWork.getExtraUpdates().size,
+    unitOfWork.getCollectionUpdates().length,
+  ];
+  if (sizes.some((size) => size > 0)) return false;
   const entities = unitOfWork.getIdentityMap()[Symbol.iterator]();
   return entities.next().done === true;
 }

@@ -14,6 +14,7 @@ const after = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 class ScriptedUnitOfWork extends UnitOfWork {
   readonly #current = new AsyncLocalStorage<true>();
   begin = async (): Promise<void> => undefined;
+  endPart = async (): Promise<void> => undefined;
   afterCommit = async (): Promise<void> => undefined;
   /** How many parts each transaction has run to their end. */
   readonly sizes: number[] = [];
@@ -40,6 +41,7 @@ class ScriptedUnitOfWork extends UnitOfWork {
     let size = 0;
     const result = await work(async (part) => {
       const done = await part();
+      await this.endPart();
       size++;
       return done;
     });
@@ -169,6 +171,58 @@ describe('handlers that wait for a batch', () => {
       ['c', 'd'],
     ]);
     expect(unitOfWork.sizes).toEqual([2, 3]);
+  });
+
+  it('are handled in another batch when theirs was given up before they were begun, for a database that hangs', async () => {
+    const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+    const batches = createBatches(200, 1);
+    let parts = 0;
+    unitOfWork.endPart = () => (++parts === 2 ? never() : Promise.resolve());
+    const handle = jest.fn(async () => undefined);
+    const settled = Promise.allSettled([1, 2, 3, 4].map(() => batches.together(nextPair(), handle)));
+    // The limit of the batch, and what its rollback may take.
+    await jest.advanceTimersByTimeAsync(30_000);
+    expect((await settled).map(({ status }) => status)).toEqual([
+      'rejected',
+      'rejected',
+      'fulfilled',
+      'fulfilled',
+    ]);
+    expect(handle).toHaveBeenCalledTimes(4);
+    warn.mockRestore();
+  });
+
+  it('are handled in another batch when theirs was given up while their inbox rows were deleted', async () => {
+    const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+    const batches = createBatches(1_000, 1);
+    const forget = jest.spyOn(inbox, 'forget').mockImplementationOnce(never);
+    const handling = [1, 400, 1, 1].map((ms) => batches.together(nextPair(), () => after(ms)));
+    const settled = Promise.allSettled(handling);
+    await jest.advanceTimersByTimeAsync(30_000);
+    expect((await settled).map(({ status }) => status)).toEqual([
+      'rejected',
+      'rejected',
+      'fulfilled',
+      'fulfilled',
+    ]);
+    forget.mockRestore();
+    warn.mockRestore();
+  });
+
+  it('are told once, and not begun, when their inbox rows are recorded after that was given up', async () => {
+    const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+    const batches = createBatches(200, 1);
+    record = async (pairs) => {
+      if (pairs.length > 1) await after(20_000);
+      return pairs.map(() => true);
+    };
+    const handle = jest.fn(async () => undefined);
+    const settled = Promise.allSettled([1, 2, 3].map(() => batches.together(nextPair(), handle)));
+    await jest.advanceTimersByTimeAsync(60_000);
+    expect((await settled).map(({ status }) => status)).toEqual(Array(3).fill('rejected'));
+    await batches.together(nextPair(), handle);
+    expect(handle).toHaveBeenCalledTimes(2);
+    warn.mockRestore();
   });
 
   it('are handled though it has taken long to record the first of them', async () => {

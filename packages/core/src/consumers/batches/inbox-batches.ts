@@ -23,6 +23,16 @@ interface Job {
   readonly reject: (error: unknown) => void;
 }
 
+/** The jobs that a batch has taken. */
+interface Batch {
+  /** Those that share its fate: they were begun, or their inbox rows are on their way to the database. */
+  readonly begun: Job[];
+  /** Those whose inbox rows are inserted. They go to another batch if this one fails before they are begun. */
+  readonly next: Job[];
+  /** Whether inbox rows are on their way, or none is yet. */
+  isRecording: boolean;
+}
+
 /**
  * Lets handlers of messages that are in hand at the same time share a transaction:
  *
@@ -96,8 +106,9 @@ export class InboxBatches {
   private async runBatch(free: () => void, begun: () => void): Promise<void> {
     await this.#transactions.acquire();
     begun();
-    const jobs: Job[] = [];
-    const limit = new HandlerLimit(() => whatIsAtWork(jobs), this.handlerTimeoutMs);
+    const batch: Batch = { begun: [], next: [], isRecording: true };
+    const { begun: jobs } = batch;
+    const limit = new HandlerLimit(() => whatIsAtWork(batch), this.handlerTimeoutMs);
     const end = once(() => {
       this.#transactions.release();
       free();
@@ -110,7 +121,7 @@ export class InboxBatches {
     try {
       const options = { signal: limit.signal, onCommitted };
       const results = await limit.watch(() =>
-        this.unitOfWork.runInParts((runPart) => this.runParts(jobs, limit, runPart), options),
+        this.unitOfWork.runInParts((runPart) => this.runParts(batch, limit, runPart), options),
       );
       for (const [index, { resolve }] of jobs.entries()) resolve(results[index]);
     } catch (error) {
@@ -122,35 +133,43 @@ export class InboxBatches {
         this.#logger.warn(`Messages are handled alone (${jobs.length}), ${why}: ${messageOf(error)}`);
       for (const { reject } of jobs) reject(reason);
     } finally {
+      this.giveBack(batch);
       end();
     }
   }
 
-  /** @param jobs gets those that were begun */
-  private async runParts(jobs: Job[], limit: HandlerLimit, runPart: RunPart): Promise<unknown[]> {
+  private async runParts(batch: Batch, limit: HandlerLimit, runPart: RunPart): Promise<unknown[]> {
     const startedAt = performance.now();
     const ageMs = (): number => performance.now() - startedAt;
+    const { begun, next } = batch;
     const results: unknown[] = [];
-    for (;;) {
-      // What is taken now would be told that it has failed.
-      limit.signal.throwIfAborted();
-      const next = this.#waiting.splice(0, this.roomFor(jobs.length, ageMs()));
-      if (next.length === 0) return results;
-      const areNew = await this.record(next, jobs, limit.signal);
-      let begun = 0;
-      try {
-        for (const job of next) {
-          if (jobs.length > 0 && ageMs() >= this.#maxAgeMs) break;
-          const isNew = areNew[begun++] === true;
-          jobs.push(job);
+    try {
+      for (;;) {
+        // What is taken now would be told that it has failed.
+        limit.signal.throwIfAborted();
+        const taken = this.#waiting.splice(0, this.roomFor(begun.length, ageMs()));
+        if (taken.length === 0) return results;
+        const areNew = await this.record(taken, batch, limit.signal);
+        for (const isNew of areNew) {
+          if (begun.length > 0 && ageMs() >= this.#maxAgeMs) break;
+          const [job] = next.splice(0, 1) as [Job];
+          begun.push(job);
           results.push(await job.inContext(() => runPart(() => job.handle(limit, isNew))));
+          limit.signal.throwIfAborted();
         }
-        const notBegun = next.filter((_, index) => index >= begun && areNew[index]);
+        const notBegun = next.filter((job) => areNew[taken.indexOf(job)]);
         if (notBegun.length > 0) await this.inbox.forget(notBegun.map(({ pair }) => pair));
-      } finally {
-        this.#waiting.unshift(...next.slice(begun));
+        this.giveBack(batch);
       }
+    } finally {
+      // At once: a rollback may take its time.
+      this.giveBack(batch);
     }
+  }
+
+  /** Lets others have what was not begun: its inbox rows are deleted, or rolled back. */
+  private giveBack({ next }: Batch): void {
+    this.#waiting.unshift(...next.splice(0));
   }
 
   /**
@@ -164,21 +183,27 @@ export class InboxBatches {
     return Math.min(maxMessages - done, Math.max(1, inTime));
   }
 
-  /** @param jobs gets them while they are recorded: if that fails, it is not said for which of them */
-  private async record(next: readonly Job[], jobs: Job[], signal: AbortSignal): Promise<boolean[]> {
-    jobs.push(...next);
+  private async record(taken: readonly Job[], batch: Batch, signal: AbortSignal): Promise<boolean[]> {
+    const { begun, next } = batch;
+    // If this fails, it is not said for which of them.
+    begun.push(...taken);
+    batch.isRecording = true;
     const areNew = await this.inbox.recordAll(
-      next.map(({ pair }) => pair),
+      taken.map(({ pair }) => pair),
       signal,
     );
-    jobs.length -= next.length;
+    // It may have been given up meanwhile, and they were told so.
+    signal.throwIfAborted();
+    batch.isRecording = false;
+    begun.length -= taken.length;
+    next.push(...taken);
     return areNew;
   }
 }
 
-function whatIsAtWork(jobs: readonly Job[]): string {
-  const last = jobs.at(-1);
-  return last ? describePair(last.pair) : 'A batch of messages';
+function whatIsAtWork({ begun, isRecording }: Batch): string {
+  const last = begun.at(-1);
+  return last && !isRecording ? describePair(last.pair) : 'Recording the messages of a batch in the inbox';
 }
 
 function once(work: () => void): () => void {

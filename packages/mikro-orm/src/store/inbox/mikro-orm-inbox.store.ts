@@ -219,6 +219,7 @@ function isDuplicate(error: unknown): boolean {
 
 /** Which of the pairs were inserted: one that comes twice was, once. */
 function whichAreIn(rows: readonly InboxKey[], pairs: readonly InboxPair[]): boolean[] {
+  if (rows.length === pairs.length) return pairs.map(() => true);
   const inserted = new Set(rows.map(({ message_id, handler }) => textOf(message_id, handler)));
   return pairs.map(({ messageId, handler }) => inserted.delete(textOf(messageId, handler)));
 }
