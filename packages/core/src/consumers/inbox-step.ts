@@ -5,13 +5,13 @@ import type { UnitOfWork } from '../unit-of-work/unit-of-work.js';
 import { BatchRolledBackError } from './batches/batch-rolled-back.error.js';
 import type { InboxBatches } from './batches/inbox-batches.js';
 import { HandlerLimit } from './handler-limit.js';
-import { describePair, DuplicateMessageError, type InboxPair, type InboxStore } from './inbox-store.js';
+import { describePair, isNew, type InboxPair, type InboxStore } from './inbox-store.js';
 
 /** `together`: in one transaction with handlers of other messages. `alone`: in one of its own, when one is free. */
 export type TransactionSharing = 'together' | 'alone';
 
-/** @param isNew whether the inbox row is: it was there before otherwise, and there is nothing to do */
-type Handle = (limit: HandlerLimit, isNew: boolean) => Promise<unknown>;
+/** @param isFirst whether the inbox row is new: otherwise there is nothing to do */
+type Handle = (limit: HandlerLimit, isFirst: boolean) => Promise<unknown>;
 
 /** In place of a result. */
 const DUPLICATE = Symbol('cqrs-outbox:duplicate');
@@ -48,8 +48,8 @@ export class InboxStep {
    */
   async run(context: MessageContext, handler: string, proceed: () => Promise<unknown>): Promise<unknown> {
     const { messageId } = context;
-    const handle = async (limit: HandlerLimit, isNew: boolean): Promise<unknown> =>
-      isNew ? limit.run(proceed) : DUPLICATE;
+    const handle = async (limit: HandlerLimit, isFirst: boolean): Promise<unknown> =>
+      isFirst ? limit.run(proceed) : DUPLICATE;
     const result = await this.transact(context, { messageId, handler }, handle);
     if (result !== DUPLICATE) {
       this.#handled.add(context);
@@ -89,20 +89,9 @@ export class InboxStep {
     const options = { signal: limit.signal, onCommitted: stop };
     const work = async (): Promise<unknown> => {
       limit.signal.throwIfAborted();
-      return handle(limit, await this.isNew(pair, limit.signal));
+      return handle(limit, await isNew(this.inbox, pair, limit.signal));
     };
     return limit.watch(() => this.unitOfWork.runInTransaction(work, options));
-  }
-
-  /** A duplicate is no reason to roll back what others have done in the same transaction. */
-  private async isNew({ messageId, handler }: InboxPair, signal: AbortSignal): Promise<boolean> {
-    try {
-      await this.inbox.record(messageId, handler, signal);
-      return true;
-    } catch (error) {
-      if (error instanceof DuplicateMessageError) return false;
-      throw error;
-    }
   }
 
   /** Whether all handlers that were run with this context were skipped, since they had handled its message before. */

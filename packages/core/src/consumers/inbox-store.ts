@@ -39,15 +39,7 @@ export abstract class InboxStore {
    */
   async recordAll(pairs: readonly InboxPair[], signal?: AbortSignal): Promise<boolean[]> {
     const areNew: boolean[] = [];
-    for (const { messageId, handler } of pairs) {
-      try {
-        await this.record(messageId, handler, signal);
-        areNew.push(true);
-      } catch (error) {
-        if (!(error instanceof DuplicateMessageError)) throw error;
-        areNew.push(false);
-      }
-    }
+    for (const pair of pairs) areNew.push(await isNew(this, pair, signal));
     return areNew;
   }
 
@@ -95,6 +87,21 @@ export abstract class InboxStore {
    * @returns how many
    */
   abstract purge(retentionMs: number, limit: number): Promise<number>;
+}
+
+/** Records a pair. A duplicate is no reason to roll back what others have done in the same transaction. */
+export async function isNew(
+  inbox: InboxStore,
+  { messageId, handler }: InboxPair,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  try {
+    await inbox.record(messageId, handler, signal);
+    return true;
+  } catch (error) {
+    if (error instanceof DuplicateMessageError) return false;
+    throw error;
+  }
 }
 
 /** For the texts of errors. */

@@ -159,7 +159,6 @@ export class InboxBatches {
         }
         const notBegun = next.filter((job) => areNew[taken.indexOf(job)]);
         if (notBegun.length > 0) await this.inbox.forget(notBegun.map(({ pair }) => pair));
-        this.giveBack(batch);
       }
     } finally {
       // At once: a rollback may take its time.
