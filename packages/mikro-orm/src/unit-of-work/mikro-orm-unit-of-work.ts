@@ -15,7 +15,7 @@ import {
   type EventSubscriber,
   type MikroORM,
 } from '@mikro-orm/core';
-import type { OutboxKysely, OutboxTransaction } from '../schema/tables.js';
+import type { OutboxTransaction } from '../schema/tables.js';
 import type { OutboxConnection } from '../store/outbox-connection.js';
 import { endWith, ENDED_TRANSACTION, EndedTransactionError } from './ended-transaction.js';
 import { maskSignal } from './mask-signal.js';
@@ -143,7 +143,13 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
     return TransactionContext.create(em, async () => {
       const client = await this.connection.client();
       await events.dispatchEvent(EventType.beforeTransactionStart);
-      const { transaction, guard } = await this.open(client, options);
+      const { signal } = options;
+      const { transaction, guard } = await TransactionGuard.open(
+        client,
+        this.connection,
+        this.#parts,
+        signal,
+      );
       try {
         // As MikroORM tells of its own.
         this.orm.config.getLogger().logQuery({ level: 'info', query: 'begin' });
@@ -159,17 +165,6 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
         await this.rollBack(transaction, events);
         throw guard.explain(error);
       }
-    });
-  }
-
-  /** The connection goes back to its pool when Kysely has ended the transaction. */
-  private open(client: OutboxKysely, options: TransactionOptions): ReturnType<typeof TransactionGuard.open> {
-    return new Promise((resolve, reject) => {
-      const holding = client.connection().execute(async (db) => {
-        resolve(await TransactionGuard.open(db, this.connection, this.#parts, options.signal));
-        await db.getExecutor().provideConnection(async () => undefined);
-      });
-      holding.catch(reject);
     });
   }
 

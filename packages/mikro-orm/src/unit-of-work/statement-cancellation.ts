@@ -32,9 +32,10 @@ export class StatementCancellation {
     return this.#cancelling;
   }
 
-  /** To be called before the connection goes back to its pool. */
-  stop(): void {
+  /** To be called before the connection goes back to its pool. @returns what is to be waited for before that */
+  stop(): Promise<void> | undefined {
     this.signal.removeEventListener('abort', this.onAbort);
+    return this.#cancelling;
   }
 
   private readonly onAbort = (): void => {

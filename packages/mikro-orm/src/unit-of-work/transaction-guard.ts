@@ -5,13 +5,18 @@ import type { OutboxKysely, OutboxTransaction } from '../schema/tables.js';
 import { COMMIT } from '../store/one-trip.js';
 import type { OutboxConnection } from '../store/outbox-connection.js';
 import { EndedTransactionError, refuseStatements } from './ended-transaction.js';
+import {
+  GuardedConnection,
+  type ExecuteArguments,
+  type StatementFilter,
+  type StreamArguments,
+} from './guarded-connection.js';
 import { LeftBegin } from './left-begin.js';
 import { isGoneAfter, isOfDeadConnection, isRefusalOfAborted } from './lost-transaction.js';
 import { OpenSavepoints } from './open-savepoints.js';
+import { patchConnection, type PatchedConnection } from './patch-connection.js';
 import { StatementCancellation } from './statement-cancellation.js';
 import type { TransactionPart } from './transaction-part.js';
-
-type ExecuteArguments = Parameters<DatabaseConnection['executeQuery']>;
 
 /** What ends a transaction, as Kysely's dialects write it. */
 const IS_COMMIT = /^commit$/i;
@@ -31,7 +36,7 @@ const NOTHING: QueryResult<never> = { rows: [] };
  * let through that the work has left running: it would have its effect outside of the transaction. So it is with the end of a
  * part, of those that share a transaction. A nested transaction that is left running is refused as a whole.
  */
-export class TransactionGuard {
+export class TransactionGuard implements StatementFilter {
   #failure: { cause: unknown } | undefined;
   /** What is thrown in place of all that follows: made then, since an error takes long to make. */
   #refusal: (() => Error) | undefined;
@@ -44,8 +49,9 @@ export class TransactionGuard {
   #lastAndCommit: CompiledQuery | undefined;
   readonly #savepoints = new OpenSavepoints();
   readonly #cancellation: StatementCancellation | undefined;
-  readonly #executeQuery: DatabaseConnection['executeQuery'];
-  readonly #streamQuery: DatabaseConnection['streamQuery'];
+  /** What Kysely has: in place of the connection, or the connection itself. */
+  #guarded: GuardedConnection | undefined;
+  #patched: PatchedConnection | undefined;
 
   /**
    * From now on until its COMMIT has succeeded, or its ROLLBACK.
@@ -63,34 +69,32 @@ export class TransactionGuard {
     const opened = outbox.asTransaction(transaction);
     return opened.getExecutor().provideConnection(async (connection) => {
       const guard = new TransactionGuard(connection, outbox, parts, signal);
+      guard.#patched = patchConnection(connection, guard);
       guard.opened(opened);
       return guard;
     });
   }
 
-  /** Opens a transaction on a connection: BEGIN goes to the database with the first statement. */
+  /** Opens a transaction: BEGIN goes to the database with the first statement. */
   static async open(
-    db: OutboxKysely,
+    client: OutboxKysely,
     outbox: OutboxConnection,
     parts: AsyncLocalStorage<TransactionPart>,
     signal: AbortSignal | undefined,
   ): Promise<{ readonly transaction: OutboxTransaction; readonly guard: TransactionGuard }> {
-    const guard = await db
-      .getExecutor()
-      .provideConnection(async (connection) => new TransactionGuard(connection, outbox, parts, signal));
-    guard.#begin = new LeftBegin(
-      (query) => guard.send(query),
-      outbox.oneTrip,
-      (cause) => (guard.#refusal ??= () => endedBy(cause)),
-    );
-    try {
-      const transaction = await db.startTransaction().execute();
-      guard.opened(transaction);
-      return { transaction, guard };
-    } catch (error) {
-      guard.restore();
-      throw error;
-    }
+    const made: TransactionGuard[] = [];
+    const guarded = withConnections(client, (connection) => {
+      const guard = new TransactionGuard(connection, outbox, parts, signal);
+      guard.leaveBegin();
+      made.push(guard);
+      return (guard.#guarded = new GuardedConnection(connection, guard));
+    });
+    const transaction = await guarded.startTransaction().execute();
+    // Minor garbage collections take what is here for alive, and all that a guard leads to would stay until a major one.
+    const [guard] = made.splice(0);
+    if (!guard) throw new TypeError('The transaction has no connection.');
+    guard.opened(transaction);
+    return { transaction, guard };
   }
 
   private constructor(
@@ -100,13 +104,14 @@ export class TransactionGuard {
     private readonly signal: AbortSignal | undefined,
   ) {
     if (signal) this.#cancellation = new StatementCancellation(connection, outbox, signal);
-    // Called on the connection; bound, they would be wrapped once more by each transaction.
-    /* eslint-disable @typescript-eslint/unbound-method */
-    this.#executeQuery = connection.executeQuery;
-    this.#streamQuery = connection.streamQuery;
-    /* eslint-enable @typescript-eslint/unbound-method */
-    connection.executeQuery = (...args) => this.execute(...args);
-    connection.streamQuery = (...args) => this.stream(...args);
+  }
+
+  private leaveBegin(): void {
+    this.#begin = new LeftBegin(
+      (query) => this.send(query),
+      this.outbox.oneTrip,
+      (cause) => (this.#refusal ??= () => endedBy(cause)),
+    );
   }
 
   private opened(transaction: OutboxTransaction): void {
@@ -145,7 +150,7 @@ export class TransactionGuard {
     return this.#lastAndCommit !== undefined;
   }
 
-  private async execute<R>(...args: ExecuteArguments): Promise<QueryResult<R>> {
+  async execute<R>(...args: ExecuteArguments): Promise<QueryResult<R>> {
     const [{ sql }] = args;
     if (!this.#executor) return NOTHING;
     if (IS_COMMIT.test(sql)) return this.commit(args);
@@ -168,18 +173,11 @@ export class TransactionGuard {
     }
   }
 
-  private async *stream<R>(
-    ...args: Parameters<DatabaseConnection['streamQuery']>
-  ): AsyncGenerator<QueryResult<R>> {
+  async *stream<R>(...args: StreamArguments): AsyncGenerator<QueryResult<R>> {
     this.refuseLate();
     try {
       await this.beginFor();
-      const rows = this.#streamQuery.call<
-        DatabaseConnection,
-        typeof args,
-        AsyncIterableIterator<QueryResult<R>>
-      >(this.connection, ...args);
-      for await (const row of rows) {
+      for await (const row of this.past.streamQuery<R>(...args)) {
         this.refuseLate();
         yield row;
       }
@@ -206,6 +204,8 @@ export class TransactionGuard {
       // It may have been killed, and does nothing where there is no transaction any more.
       await this.rollbackAgain(args);
     }
+    // A stream may have been begun in the last moment, and reads from the connection itself.
+    await this.idle();
     await this.leave();
     return NOTHING;
   }
@@ -222,29 +222,26 @@ export class TransactionGuard {
     }
   }
 
-  /**
-   * An empty transaction has a BEGIN too: were nothing sent, then all would be over so quickly that what the work has left running
-   * could pass by Kysely, which does not know of the end yet, and by the guard, which has left already.
-   */
+  /** An empty transaction has no BEGIN, and nothing to be ended. */
   private async sendEnd(args: ExecuteArguments): Promise<void> {
-    if (this.#begin?.isLeft) await this.#begin.sendFor();
-    await this.send(...args);
+    if (!this.#begin?.isLeft) await this.send(...args);
   }
 
   private async leave(): Promise<void> {
+    const cancelling = this.#cancellation?.stop();
+    if (cancelling) await cancelling;
+    this.#guarded?.close();
+    if (this.#patched) await this.unpatch(this.#patched);
+  }
+
+  private async unpatch({ restore }: PatchedConnection): Promise<void> {
     // Kysely notes the end some microtasks later. What came until then would wait for a turn that comes when the connection is another's.
     if (this.#transaction) refuseStatements(this.#transaction);
     // The connection, which lives on, would keep all that belongs to it until the next major collection.
     this.#transaction = undefined;
     // What waits already is refused before the connection goes back to its pool.
-    await this.alone(async () => undefined);
-    this.restore();
-  }
-
-  private restore(): void {
-    this.#cancellation?.stop();
-    this.connection.executeQuery = this.#executeQuery;
-    this.connection.streamQuery = this.#streamQuery;
+    await this.idle();
+    restore();
   }
 
   private async verifyAndRefuse(): Promise<void> {
@@ -296,18 +293,39 @@ export class TransactionGuard {
     return this.#executor.provideConnection(work);
   }
 
+  private idle(): Promise<void> {
+    return this.alone(async () => undefined);
+  }
+
   private async ask(statement: string): Promise<void> {
     await this.send(CompiledQuery.raw(statement));
   }
 
   private send<R>(...args: ExecuteArguments): Promise<QueryResult<R>> {
-    return this.#executeQuery.call<DatabaseConnection, typeof args, Promise<QueryResult<R>>>(
-      this.connection,
-      ...args,
-    );
+    return this.past.executeQuery(...args);
+  }
+
+  /** The way to the database. */
+  private get past(): PatchedConnection['past'] {
+    return this.#patched?.past ?? this.connection;
   }
 }
 
 function endedBy(cause: unknown): UnitOfWorkRolledBackError {
   return new UnitOfWorkRolledBackError(cause, 'a statement has failed that ended its transaction');
+}
+
+/** The same Kysely, whose connections are made into others. */
+function withConnections(
+  client: OutboxKysely,
+  convert: (connection: DatabaseConnection) => DatabaseConnection,
+): OutboxKysely {
+  // A copy, with an executor of its own.
+  let copy: OutboxKysely = client.withoutPlugins();
+  for (const plugin of client.getExecutor().plugins) copy = copy.withPlugin(plugin);
+  const executor = copy.getExecutor();
+  const provideConnection = executor.provideConnection.bind(executor);
+  executor.provideConnection = (consumer, options) =>
+    provideConnection((connection) => consumer(convert(connection)), options);
+  return copy;
 }

@@ -1,0 +1,60 @@
+import type { DatabaseConnection, QueryResult } from 'kysely';
+import { EndedTransactionError } from './ended-transaction.js';
+
+export type ExecuteArguments = Parameters<DatabaseConnection['executeQuery']>;
+export type StreamArguments = Parameters<DatabaseConnection['streamQuery']>;
+
+/** What the statements of a transaction come to before they get to its connection. */
+export interface StatementFilter {
+  execute<R>(...args: ExecuteArguments): Promise<QueryResult<R>>;
+  stream<R>(...args: StreamArguments): AsyncIterableIterator<QueryResult<R>>;
+}
+
+/** Lets nothing through. */
+const ENDED: StatementFilter = {
+  execute: () => Promise.reject(new EndedTransactionError()),
+  // eslint-disable-next-line require-yield
+  async *stream() {
+    throw new EndedTransactionError();
+  },
+};
+
+/**
+ * What Kysely takes for the connection of one transaction. The real one goes back to its pool at the end and is another's by then:
+ * whoever still has this one does not get to it any more.
+ */
+export class GuardedConnection implements DatabaseConnection {
+  #filter: StatementFilter;
+
+  constructor(
+    private readonly real: DatabaseConnection,
+    filter: StatementFilter,
+  ) {
+    this.#filter = filter;
+  }
+
+  /** The transaction is over. */
+  close(): void {
+    this.#filter = ENDED;
+  }
+
+  executeQuery<R>(...args: ExecuteArguments): Promise<QueryResult<R>> {
+    return this.#filter.execute(...args);
+  }
+
+  streamQuery<R>(...args: StreamArguments): AsyncIterableIterator<QueryResult<R>> {
+    return this.#filter.stream(...args);
+  }
+
+  get collectSessionInfo() {
+    return this.real.collectSessionInfo?.bind(this.real);
+  }
+
+  get cancelQuery() {
+    return this.real.cancelQuery?.bind(this.real);
+  }
+
+  get killSession() {
+    return this.real.killSession?.bind(this.real);
+  }
+}
