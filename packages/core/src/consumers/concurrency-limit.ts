@@ -9,12 +9,10 @@ export class ConcurrencyLimit {
   }
 
   /** Resolves when there is room, which {@link release} gives back. */
-  async acquire(): Promise<void> {
-    if (this.#free > 0) {
-      this.#free--;
-      return;
-    }
-    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  acquire(): Promise<void> {
+    if (this.#free === 0) return new Promise((resolve) => this.#waiting.push(resolve));
+    this.#free--;
+    return Promise.resolve();
   }
 
   release(): void {

@@ -63,25 +63,27 @@ export class EventConsumer implements OnModuleDestroy {
     if (typeof context !== 'object' || context === null) return this.handle(payload, context);
     const running = this.#handling.get(context);
     if (running) return running;
-    const handling = this.handle(payload, context).finally(() => this.#handling.delete(context));
+    const handling = this.handle(payload, context);
     this.#handling.set(context, handling);
     return handling;
   }
 
   private async handle(payload: unknown, context: unknown): Promise<void> {
-    await this.readiness.wait();
+    if (!this.readiness.isOpen) await this.readiness.wait();
     const message = receive(payload, context);
     this.telemetry.received(message);
     const cameLate = this.#inHand.isEnding;
-    await this.#inHand.hold(context, async (hold) => {
-      try {
-        await this.attempts.run(message, hold);
-      } catch (error) {
-        this.giveBack(context, message, hold, error, cameLate);
-        return;
-      }
+    const hold = this.#inHand.hold(context);
+    try {
+      await this.attempts.run(message, hold);
       this.acknowledge(context, message);
-    });
+    } catch (error) {
+      this.giveBack(context, message, hold, error, cameLate);
+    } finally {
+      this.#inHand.release(hold);
+      // Of what is no object there is nothing in it.
+      this.#handling.delete(context as object);
+    }
   }
 
   /** Ends all waits, and waits for the handlers that are at work: for `relay.drainTimeoutMs`, as the relay does. */

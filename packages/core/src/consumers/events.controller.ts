@@ -1,5 +1,7 @@
 import { Controller, type Type } from '@nestjs/common';
-import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
+import 'reflect-metadata';
+import { EventPattern } from '@nestjs/microservices';
+import { PARAM_ARGS_METADATA } from '@nestjs/microservices/constants.js';
 import { EventConsumer } from './event-consumer.js';
 
 /**
@@ -12,10 +14,12 @@ export function eventsController(topics: readonly string[]): Type {
     constructor(private readonly consumer: EventConsumer) {}
 
     @EventPattern([...topics])
-    on(@Payload() payload: unknown, @Ctx() context: unknown): Promise<void> {
+    on(payload: unknown, context: unknown): Promise<void> {
       return this.consumer.consume(payload, context);
     }
   }
+  // It takes both as they come: Nest would run each through the pipes, of which there is nothing to be done.
+  Reflect.defineMetadata(PARAM_ARGS_METADATA, {}, EventsController, 'on');
   return EventsController;
 }
 

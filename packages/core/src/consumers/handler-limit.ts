@@ -48,9 +48,9 @@ export class HandlerLimit {
    *
    * @throws {@link CqrsOutboxError} with code `HANDLER_TIMEOUT`
    */
-  async run<T>(handle: () => Promise<T>): Promise<T> {
-    this.signal.throwIfAborted();
+  run<T>(handle: () => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
+      this.signal.throwIfAborted();
       this.#giveUpHandler = reject;
       handle().then(
         (result) => {

@@ -48,8 +48,7 @@ export class InboxStep {
    */
   async run(context: MessageContext, handler: string, proceed: () => Promise<unknown>): Promise<unknown> {
     const { messageId } = context;
-    const handle = async (limit: HandlerLimit, isFirst: boolean): Promise<unknown> =>
-      isFirst ? limit.run(proceed) : DUPLICATE;
+    const handle: Handle = (limit, isFirst) => (isFirst ? limit.run(proceed) : Promise.resolve(DUPLICATE));
     const result = await this.transact(context, { messageId, handler }, handle);
     if (result !== DUPLICATE) {
       this.#handled.add(context);
@@ -62,13 +61,22 @@ export class InboxStep {
     return undefined;
   }
 
-  private async transact(context: MessageContext, pair: InboxPair, handle: Handle): Promise<unknown> {
+  private transact(context: MessageContext, pair: InboxPair, handle: Handle): Promise<unknown> {
     const { batches } = this;
     // One that is sent in the middle of another would wait for the batch that it is in.
     const sharing = this.unitOfWork.current() ? undefined : this.#sharing.get(context);
     if (!batches || !sharing) return this.transactAlone(pair, handle);
     if (sharing === 'alone' || !this.unitOfWork.canBePart)
       return batches.alone((onCommitted) => this.transactAlone(pair, handle, onCommitted));
+    return this.transactTogether(batches, context, pair, handle);
+  }
+
+  private async transactTogether(
+    batches: InboxBatches,
+    context: MessageContext,
+    pair: InboxPair,
+    handle: Handle,
+  ): Promise<unknown> {
     try {
       return await batches.together(pair, handle);
     } catch (error) {
@@ -89,7 +97,7 @@ export class InboxStep {
     const options = { signal: limit.signal, onCommitted: stop };
     const work = async (): Promise<unknown> => {
       limit.signal.throwIfAborted();
-      return handle(limit, await isNew(this.inbox, pair, limit.signal));
+      return await handle(limit, await isNew(this.inbox, pair, limit.signal));
     };
     return limit.watch(() => this.unitOfWork.runInTransaction(work, options));
   }

@@ -14,7 +14,7 @@ import type { Hold } from './hold.js';
 import { IgnoredMessages } from './ignored-messages.js';
 import type { TransactionSharing } from './inbox-step.js';
 import type { InboxStore } from './inbox-store.js';
-import { isRejection, type MessageDispatcher } from './message-dispatcher.js';
+import { isRejection, type DispatchResult, type MessageDispatcher } from './message-dispatcher.js';
 import type { MessagePart } from './rejected-message.js';
 import { describeMessage, MAX_HEADER_BYTES, type ReceivedMessage } from './received-message.js';
 
@@ -64,27 +64,33 @@ export class MessageAttempts {
   async run(message: ReceivedMessage, hold: Hold): Promise<void> {
     const progress: Progress = { attempts: this.#memory.take(message), tries: 0, outages: 0 };
     try {
-      while (!(await this.tryOnce(message, hold, progress)));
+      for (;;) {
+        progress.tries++;
+        try {
+          const dispatched = await this.dispatcher.dispatch(message, this.sharingOf(progress));
+          this.onDispatched(message, hold, progress, dispatched);
+          return;
+        } catch (error) {
+          if (await this.onFailure(message, hold, progress, error)) return;
+        }
+      }
     } catch (error) {
       if (hold.terms.canWait) this.#memory.keep(message, progress.attempts);
       throw error;
     }
   }
 
-  /** @returns whether the message is done */
-  private async tryOnce(message: ReceivedMessage, hold: Hold, progress: Progress): Promise<boolean> {
-    progress.tries++;
-    try {
-      const dispatched = await this.dispatcher.dispatch(message, this.sharingOf(progress));
-      if (typeof dispatched === 'object') this.#ignoredMessages.warnOf(message, dispatched.ignored);
-      const outcome = typeof dispatched === 'object' ? 'unknown' : dispatched;
-      // What an earlier try of ours has committed, though its answer was lost, is no duplicate.
-      const isOurs = outcome === 'duplicate' && progress.tries > 1;
-      this.telemetry.done(message, isOurs ? 'handled' : outcome, hold.ageMs);
-      return true;
-    } catch (error) {
-      return this.onFailure(message, hold, progress, error);
-    }
+  private onDispatched(
+    message: ReceivedMessage,
+    hold: Hold,
+    progress: Progress,
+    dispatched: DispatchResult,
+  ): void {
+    if (typeof dispatched === 'object') this.#ignoredMessages.warnOf(message, dispatched.ignored);
+    const outcome = typeof dispatched === 'object' ? 'unknown' : dispatched;
+    // What an earlier try of ours has committed, though its answer was lost, is no duplicate.
+    const isOurs = outcome === 'duplicate' && progress.tries > 1;
+    this.telemetry.done(message, isOurs ? 'handled' : outcome, hold.ageMs);
   }
 
   /** The first try is made together with other messages. */
@@ -93,6 +99,7 @@ export class MessageAttempts {
     return attempts === 0 && tries === 1 ? 'together' : 'alone';
   }
 
+  /** @returns whether the message is done */
   private async onFailure(
     message: ReceivedMessage,
     hold: Hold,

@@ -6,6 +6,9 @@ import type { InboxStep, TransactionSharing } from './inbox-step.js';
 import type { MessageDecoder, IgnoredMessage } from './message-decoder.js';
 import { MAX_HEADER_BYTES, type ReceivedMessage } from './received-message.js';
 
+/** What has become of a message that was dispatched. */
+export type DispatchResult = 'handled' | 'duplicate' | IgnoredMessage;
+
 /** Hands a received message to the handlers of its event, once. */
 export class MessageDispatcher {
   constructor(
@@ -23,17 +26,14 @@ export class MessageDispatcher {
    * @throws {@link BatchRolledBackError} when it is to be dispatched again, alone
    * @throws what the handlers, or the database, have thrown: the message is not done then
    */
-  dispatch(
-    message: ReceivedMessage,
-    sharing?: TransactionSharing,
-  ): Promise<'handled' | 'duplicate' | IgnoredMessage> {
+  dispatch(message: ReceivedMessage, sharing?: TransactionSharing): Promise<DispatchResult> {
     return this.tracing.processing(message, () => this.handle(message, sharing));
   }
 
   private async handle(
     message: ReceivedMessage,
     sharing: TransactionSharing | undefined,
-  ): Promise<'handled' | 'duplicate' | IgnoredMessage> {
+  ): Promise<DispatchResult> {
     if (message.headerBytes > MAX_HEADER_BYTES) {
       const why = `its headers have ${message.headerBytes} bytes, more than ${MAX_HEADER_BYTES}`;
       throw new CqrsOutboxError('MESSAGE_REJECTED', why);

@@ -16,41 +16,49 @@ const MAX_ONLY_HERE = 1_000;
 
 /** The messages that are being handled or wait for their next try. */
 export class MessagesInHand {
-  readonly #holds = new Map<Hold, Promise<void>>();
+  readonly #holds = new Set<Hold>();
   readonly #channels = new ChannelWatch();
-  #isEnding = false;
+  /** What was in hand as the end began. */
+  readonly #rest = new Set<Hold>();
+  #onRestReleased: () => void = () => undefined;
+  #ended: Promise<void> | undefined;
 
   constructor(private readonly clock: RelayClock) {}
 
   /** Whether no message may wait any more. */
   get isEnding(): boolean {
-    return this.#isEnding;
+    return this.#ended !== undefined;
   }
 
-  /** Does `work` with the message of this context, and holds the message meanwhile. */
-  async hold(context: unknown, work: (hold: Hold) => Promise<void>): Promise<void> {
+  /** Holds the message of this context, until {@link release}. */
+  hold(context: unknown): Hold {
     const hold = new Hold(this.termsOf(context), this.clock);
-    if (this.#isEnding) hold.end(ENDING);
-    const done = work(hold);
-    this.#holds.set(hold, done);
-    try {
-      await done;
-    } finally {
-      hold.release();
-      this.#holds.delete(hold);
-    }
+    if (this.isEnding) hold.end(ENDING);
+    this.#holds.add(hold);
+    return hold;
   }
 
-  /** Ends all waits, now and from now on. @returns what is still being handled */
-  end(): Promise<unknown> {
-    this.#isEnding = true;
-    const rest = [...this.#holds.values()];
-    for (const hold of this.#holds.keys()) hold.end(ENDING);
-    return Promise.allSettled(rest);
+  release(hold: Hold): void {
+    hold.release();
+    this.#holds.delete(hold);
+    if (this.#rest.delete(hold) && this.#rest.size === 0) this.#onRestReleased();
+  }
+
+  /** Ends all waits, now and from now on. Resolves when what is in hand now is released. */
+  end(): Promise<void> {
+    this.#ended ??= new Promise((resolve) => {
+      this.#onRestReleased = resolve;
+      for (const hold of this.#holds) {
+        this.#rest.add(hold);
+        hold.end(ENDING);
+      }
+      if (this.#rest.size === 0) resolve();
+    });
+    return this.#ended;
   }
 
   private get onlyHere(): number {
-    return [...this.#holds.keys()].filter(({ terms }) => terms.isOnlyHere).length;
+    return [...this.#holds].filter(({ terms }) => terms.isOnlyHere).length;
   }
 
   private termsOf(context: unknown): HoldTerms {

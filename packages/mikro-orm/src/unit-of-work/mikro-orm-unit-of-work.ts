@@ -99,11 +99,17 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
   }
 
   /** @param work gets nothing in a savepoint */
-  private async transact<T>(
+  private transact<T>(
     work: (own: OwnTransaction | undefined) => Promise<T>,
     options: TransactionOptions,
   ): Promise<T> {
-    if (this.canLeaveBegin) return this.transactOutside(work, options);
+    return this.canLeaveBegin ? this.transactOutside(work, options) : this.transactByMikroOrm(work, options);
+  }
+
+  private async transactByMikroOrm<T>(
+    work: (own: OwnTransaction | undefined) => Promise<T>,
+    options: TransactionOptions,
+  ): Promise<T> {
     const { hasContext } = this;
     let own: OwnTransaction | undefined;
     try {
@@ -140,7 +146,7 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
     const em = this.orm.em.fork({ clear: true, cloneEventManager: true, ...this.cancelling(options) });
     maskSignal(em);
     const events = this.#listener.transactionEvents(em);
-    return TransactionContext.create(em, async () => {
+    return await TransactionContext.create(em, async () => {
       const client = await this.connection.client();
       await events.dispatchEvent(EventType.beforeTransactionStart);
       const { signal } = options;
@@ -158,7 +164,8 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
         await events.dispatchEvent(EventType.afterTransactionStart, transaction);
         em.setTransactionContext(transaction);
         const result = await endWith(em, () => work({ em, transaction, guard }));
-        await this.#listener.flush(em);
+        const flushing = this.#listener.flush(em);
+        if (flushing) await flushing;
         await this.connection.driver.commit(transaction, events);
         return result;
       } catch (error) {

@@ -20,8 +20,9 @@ export class SoleListener {
     return new DirectEvents(em, () => this.soleOf(em));
   }
 
-  async flush(em: EntityManager): Promise<void> {
-    if (!this.soleOf(em) || !hasNothingToWrite(em)) await em.flush();
+  /** @returns undefined when there is nothing to write */
+  flush(em: EntityManager): Promise<void> | undefined {
+    return this.soleOf(em) && hasNothingToWrite(em) ? undefined : em.flush();
   }
 
   /** Others may come while the transaction is open. */
@@ -31,6 +32,8 @@ export class SoleListener {
     return listener && subscribers.size === 1 && subscribers.has(listener) ? listener : undefined;
   }
 }
+
+const DONE = Promise.resolve();
 
 class DirectEvents extends TransactionEventBroadcaster {
   /** @param findSole asked for each event */
@@ -44,21 +47,20 @@ class DirectEvents extends TransactionEventBroadcaster {
   override dispatchEvent(event: TransactionEventType, transaction?: Transaction<object>): Promise<void> {
     const sole = this.findSole();
     if (!sole) return super.dispatchEvent(event, transaction);
-    return Promise.resolve(sole[event]?.({ em: this.entityManager, transaction }));
+    return sole[event]?.({ em: this.entityManager, transaction }) ?? DONE;
   }
 }
 
 /** All that MikroORM looks at: what was removed from a collection may be left when the entities are not there any more. */
 function hasNothingToWrite(em: EntityManager): boolean {
   const unitOfWork = em.getUnitOfWork(false);
-  const sizes = [
-    unitOfWork.getPersistStack().size,
-    unitOfWork.getRemoveStack().size,
-    unitOfWork.getOrphanRemoveStack().size,
-    unitOfWork.getExtraUpdates().size,
-    unitOfWork.getCollectionUpdates().length,
-  ];
-  if (sizes.some((size) => size > 0)) return false;
+  const stacked =
+    unitOfWork.getPersistStack().size +
+    unitOfWork.getRemoveStack().size +
+    unitOfWork.getOrphanRemoveStack().size +
+    unitOfWork.getExtraUpdates().size +
+    unitOfWork.getCollectionUpdates().length;
+  if (stacked > 0) return false;
   const entities = unitOfWork.getIdentityMap()[Symbol.iterator]();
   return entities.next().done === true;
 }

@@ -150,18 +150,28 @@ export class TransactionGuard implements StatementFilter {
     return this.#lastAndCommit !== undefined;
   }
 
-  async execute<R>(...args: ExecuteArguments): Promise<QueryResult<R>> {
+  execute<R>(...args: ExecuteArguments): Promise<QueryResult<R>> {
     const [{ sql }] = args;
-    if (!this.#executor) return NOTHING;
+    if (!this.#executor) return Promise.resolve(NOTHING);
     if (IS_COMMIT.test(sql)) return this.commit(args);
     if (IS_ROLLBACK.test(sql)) return this.rollback(args);
+    return this.pass(args);
+  }
+
+  private async pass<R>(args: ExecuteArguments): Promise<QueryResult<R>> {
+    const [{ sql }] = args;
     this.refuseLate();
     const undo = this.#savepoints.note(sql);
     try {
       this.#cancellation?.begin();
       try {
-        const result = this.#begin?.isAnswered === false ? await this.beginFor<R>(args[0]) : undefined;
-        return result ?? (await this.send<R>(...args));
+        if (this.#begin?.isAnswered === false) {
+          const result = await this.#begin.sendFor<R>(args[0]);
+          if (result) return result;
+          // The work, or its time, may have ended while BEGIN was on its way.
+          this.refuseLate();
+        }
+        return await this.send<R>(...args);
       } finally {
         const cancelling = this.#cancellation?.end();
         // Or it could hit the next statement.
@@ -176,7 +186,8 @@ export class TransactionGuard implements StatementFilter {
   async *stream<R>(...args: StreamArguments): AsyncGenerator<QueryResult<R>> {
     this.refuseLate();
     try {
-      await this.beginFor();
+      await this.#begin?.sendFor();
+      this.refuseLate();
       for await (const row of this.past.streamQuery<R>(...args)) {
         this.refuseLate();
         yield row;
@@ -189,17 +200,22 @@ export class TransactionGuard implements StatementFilter {
   /** @throws before COMMIT is sent, when the database has ended the transaction: as after a COMMIT that fails, ROLLBACK comes next */
   private async commit(args: ExecuteArguments): Promise<QueryResult<never>> {
     // Who has the connection is alone with it: nothing comes between the last look and COMMIT.
-    await this.alone(() => this.verifyAndRefuse());
+    await this.alone(async () => {
+      const verifying = this.verify();
+      if (verifying) await verifying;
+      this.refuseAll();
+    });
     if (this.#lastAndCommit) await this.send(this.#lastAndCommit);
-    else await this.sendEnd(args);
-    await this.leave();
+    else if (this.hasBegun) await this.send(...args);
+    const leaving = this.leave();
+    if (leaving) await leaving;
     return NOTHING;
   }
 
   private async rollback(args: ExecuteArguments): Promise<QueryResult<never>> {
     this.refuseAll();
     try {
-      await this.sendEnd(args);
+      if (this.hasBegun) await this.send(...args);
     } catch {
       // It may have been killed, and does nothing where there is no transaction any more.
       await this.rollbackAgain(args);
@@ -223,15 +239,15 @@ export class TransactionGuard implements StatementFilter {
   }
 
   /** An empty transaction has no BEGIN, and nothing to be ended. */
-  private async sendEnd(args: ExecuteArguments): Promise<void> {
-    if (!this.#begin?.isLeft) await this.send(...args);
+  private get hasBegun(): boolean {
+    return !this.#begin?.isLeft;
   }
 
-  private async leave(): Promise<void> {
-    const cancelling = this.#cancellation?.stop();
-    if (cancelling) await cancelling;
+  /** @returns what is to be waited for before the connection goes back to its pool */
+  private leave(): Promise<unknown> | undefined {
     this.#guarded?.close();
-    if (this.#patched) await this.unpatch(this.#patched);
+    const cancelling = this.#cancellation?.stop();
+    return this.#patched ? Promise.all([cancelling, this.unpatch(this.#patched)]) : cancelling;
   }
 
   private async unpatch({ restore }: PatchedConnection): Promise<void> {
@@ -244,15 +260,18 @@ export class TransactionGuard implements StatementFilter {
     restore();
   }
 
-  private async verifyAndRefuse(): Promise<void> {
-    await this.verify();
-    this.refuseAll();
-  }
-
-  private async verify(): Promise<void> {
+  /** @throws when the database has ended the transaction, or part of it would be lost @returns what is to be waited for */
+  private verify(): Promise<void> | undefined {
     if (this.#refusal) throw this.#refusal();
     this.signal?.throwIfAborted();
-    if (this.#failure && this.outbox.dialect === 'postgresql') await this.ask('select 1');
+    if (this.#failure && this.outbox.dialect === 'postgresql') return this.verifyByAsking();
+    this.#failure = undefined;
+    this.#savepoints.verifyNone();
+    return undefined;
+  }
+
+  private async verifyByAsking(): Promise<void> {
+    await this.ask('select 1');
     this.#failure = undefined;
     this.#savepoints.verifyNone();
   }
@@ -277,14 +296,6 @@ export class TransactionGuard implements StatementFilter {
     if (await isGoneAfter(cause, this.outbox.dialect, (statement) => this.ask(statement)))
       this.#refusal = () => endedBy(cause);
     return cause;
-  }
-
-  /** Sends BEGIN where it was left. @returns the result of what is to be sent next, when BEGIN went with it */
-  private async beginFor<R>(next?: CompiledQuery): Promise<QueryResult<R> | undefined> {
-    const result = await this.#begin?.sendFor<R>(next);
-    // The work, or its time, may have ended meanwhile.
-    if (!result) this.refuseLate();
-    return result;
   }
 
   /** Waits for the statement in flight, and lets nothing else through meanwhile. */

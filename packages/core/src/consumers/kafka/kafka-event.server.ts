@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { Logger } from '@nestjs/common';
 import { ServerKafka, type KafkaContext, type ReadPacket } from '@nestjs/microservices';
+import { isObservable, lastValueFrom } from 'rxjs';
 import { messageOf } from '../../cqrs-outbox.error.js';
 import { withTimeLimit } from '../../transports/time-limit.js';
 import { BatchRun } from './batch-run.js';
@@ -12,7 +13,6 @@ import {
   type KafkaEventServerOptions,
   type ResolvedKafkaEventServerOptions,
 } from './kafka-event-server.options.js';
-import { settled } from './settled.js';
 
 /** kafkajs's types, which Nest has: core depends on no broker client. */
 type Consumer = Parameters<ServerKafka['bindEvents']>[0];
@@ -102,11 +102,18 @@ export class KafkaEventServer extends ServerKafka {
       return;
     }
     await new Promise<void>((resolve, reject) => {
+      // It does not reject: a hook that ignores what `done` returns must not leave a rejection to nobody.
       const handle = async (runEndHook: () => void): Promise<void> => {
-        const handling = settled(async () => handler(packet.data, context)).finally(runEndHook);
-        resolve(handling);
-        // A hook that ignores what `done` returns must not leave a rejection to nobody.
-        await handling.catch(() => undefined);
+        try {
+          const result: unknown = await handler(packet.data, context);
+          if (isObservable(result)) await lastValueFrom(result, { defaultValue: undefined });
+          runEndHook();
+          resolve();
+        } catch (error) {
+          runEndHook();
+          // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- as it was thrown
+          reject(error);
+        }
       };
       const hooked = async (): Promise<void> => this.runWithProcessingHooks(context, handle);
       hooked().catch(reject);
