@@ -154,6 +154,22 @@ for (const { name, needs } of DATABASES) {
       expect(await rows('tally')).toBe(isFatal ? 1 : 2);
     });
 
+    it.each(['commit', 'rollback'])('is what a %s by hand gets, which is not sent', async (end) => {
+      let refusal: unknown;
+      work.run = async (em) => {
+        await em.insertMany(Tally, [{ name: 'half', count: 1 }]);
+        refusal = await sqlOf(em)
+          .execute(end)
+          .catch((error: unknown) => error);
+        throw refusal as Error;
+      };
+      await expect(send()).rejects.toThrow(`${end} is not sent`);
+      expect([await tallies(), await rows('cqrs_outbox')]).toEqual([['crates 0'], 0]);
+      work.run = async () => undefined;
+      await send();
+      expect(await rows('cqrs_outbox')).toBe(1);
+    });
+
     it.each(['one after another', 'all at once'])(
       'rolls back with it what the work has left running, %s',
       async (how) => {

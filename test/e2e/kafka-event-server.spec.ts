@@ -344,6 +344,39 @@ describe('an event that KafkaEventServer handles', () => {
     await expect(handle('empty')).resolves.toBeUndefined();
     expect(ended).toBe(4);
   });
+
+  it('is not done before its handler either when a processing hook fails meanwhile', async () => {
+    const failing = new KafkaEventServer({ consumer: { groupId: 'g' } });
+    const held = gate();
+    failing.addHandler('held', () => held.passed as never, true);
+    failing.setOnProcessingStartHook((async (_transport: unknown, _context: unknown, done: () => unknown) => {
+      void done();
+      throw new Error('start hook');
+    }) as never);
+    let isDone = false;
+    const handling = failing
+      .handleEvent('held', { pattern: 'held', data: null }, new KafkaContext([] as never))
+      .then(() => (isDone = true));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(isDone).toBe(false);
+    held.open();
+    await handling;
+  });
+
+  it('has failed when its handler fails, and the hook at its end too', async () => {
+    const failing = new KafkaEventServer({ consumer: { groupId: 'g' } });
+    failing.addHandler('failing', () => Promise.reject(new Error('no')), true);
+    failing.setOnProcessingStartHook((_transport, _context, done) => void setImmediate(() => void done()));
+    failing.setOnProcessingEndHook(() => {
+      throw new Error('end hook');
+    });
+    const handling = failing.handleEvent(
+      'failing',
+      { pattern: 'failing', data: null },
+      new KafkaContext([] as never),
+    );
+    await expect(handling).rejects.toThrow('end hook');
+  });
 });
 
 function sum(numbers: readonly number[]): number {

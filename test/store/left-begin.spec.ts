@@ -166,6 +166,43 @@ for (const { name, needs } of DATABASES.filter((database) => database.name !== '
       },
     );
 
+    it.each(['commit', 'ROLLBACK WORK;'])(
+      'is not ended by hand, by %s, and costs no connection',
+      async (end) => {
+        for (let turn = 0; turn < 3; turn += 1) {
+          const working = run(async (em) => {
+            await insert(em, 'half');
+            await em.execute(end);
+          });
+          await expect(working).rejects.toThrow(`${end} is not sent`);
+        }
+        await run((em) => insert(em, 'whole'));
+        expect(await tallies()).toEqual(['whole']);
+      },
+    );
+
+    it.each(['commit', 'rollback'] as const)(
+      'ends nothing of another by a late %s of a derived Kysely',
+      async (end) => {
+        const em = test.app.get<SqlEntityManager>(EntityManager);
+        let derived: ControlledTransaction<object> | undefined;
+        await run(async () => {
+          derived = em.getTransactionContext<ControlledTransaction<object>>()!.withSchema('');
+          await insert(em, 'a');
+        });
+        await fails(async () => {
+          await insert(em, 'b');
+          const ending = derived!
+            [end]()
+            .execute()
+            .catch((error: unknown) => String(error));
+          expect(await ending).toEqual(end === 'commit' ? expect.stringContaining('has ended') : undefined);
+          await insert(em, 'c');
+        });
+        expect(await tallies()).toEqual(['a']);
+      },
+    );
+
     it('is sent before a first statement whose result is read', async () => {
       await run((em) => em.find(Tally, {}));
       expect(counter.take().map(kindOf)).toEqual(['begin', SELECT, 'commit']);

@@ -14,8 +14,9 @@ export interface CqrsOutboxModuleExtras {
   /**
    * The topics whose messages go to the `@EventHandler`s: what an `@EventPattern(topic)` controller names, which returns
    * `EventConsumer.consume(payload, context)`. Such a controller is made of it, for every microservice that the
-   * application connects. Write the controller yourself to give it guards or interceptors of its own, or for one
-   * transport of several; never both for one topic.
+   * application connects. It has the application's guards, interceptors and filters, where the microservice inherits them
+   * (`inheritAppConfig`), and no pipes. Write the controller yourself to give it enhancers of its own, or for one transport of
+   * several; never both for one topic.
    *
    * On RabbitMQ this is the name that `RabbitMqEventDeserializer` was given.
    * @defaultValue none: the application consumes nothing by itself

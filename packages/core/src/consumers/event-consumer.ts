@@ -16,8 +16,11 @@ import { describeMessage, receive, type ReceivedMessage } from './received-messa
 /** Receives messages in a Nest controller, which `forRoot({ consume })` can make, and hands their events to the handlers. */
 export class EventConsumer implements OnModuleDestroy {
   readonly #logger = new Logger(EventConsumer.name);
-  /** By the context of the message: two controllers of one topic get the same, which is acknowledged once. */
-  readonly #handling = new WeakMap<object, Promise<void>>();
+  /**
+   * What becomes of a message, on its context: two controllers of one topic get the same, which is acknowledged once. In a WeakMap,
+   * minor garbage collections would take it all for alive.
+   */
+  readonly #handling = Symbol('cqrs-outbox:handling');
   readonly #inHand = new MessagesInHand(monotonicClock);
 
   constructor(
@@ -61,10 +64,10 @@ export class EventConsumer implements OnModuleDestroy {
    */
   consume(payload: unknown, context: unknown): Promise<void> {
     if (typeof context !== 'object' || context === null) return this.handle(payload, context);
-    const running = this.#handling.get(context);
-    if (running) return running;
+    const known = Reflect.get(context, this.#handling) as Promise<void> | undefined;
+    if (known) return known;
     const handling = this.handle(payload, context);
-    this.#handling.set(context, handling);
+    Reflect.defineProperty(context, this.#handling, { value: handling, configurable: true });
     return handling;
   }
 
@@ -81,8 +84,9 @@ export class EventConsumer implements OnModuleDestroy {
       this.giveBack(context, message, hold, error, cameLate);
     } finally {
       this.#inHand.release(hold);
-      // Of what is no object there is nothing in it.
-      this.#handling.delete(context as object);
+      // The second controller may be late, and RabbitMQ closes the channel for a second acknowledgement.
+      if (!(context instanceof RmqContext) && typeof context === 'object' && context !== null)
+        Reflect.deleteProperty(context, this.#handling);
     }
   }
 

@@ -18,7 +18,7 @@ export function eventsController(topics: readonly string[]): Type {
       return this.consumer.consume(payload, context);
     }
   }
-  // It takes both as they come: Nest would run each through the pipes, of which there is nothing to be done.
+  // No parameters, as Nest knows them: it gives both as they come, and runs no global pipes for each message.
   Reflect.defineMetadata(PARAM_ARGS_METADATA, {}, EventsController, 'on');
   return EventsController;
 }

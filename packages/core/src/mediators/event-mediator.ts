@@ -48,9 +48,9 @@ export class EventMediator {
    * @param context of the message that carried the event; left out, one is made with a new message id
    * @throws {@link EventHandlingError} when handlers of an outbound event failed
    */
-  send(event: object, context?: MessageContext): Promise<void> {
-    if (event instanceof DomainEvent) return this.sendDomainEvent(event);
-    return this.handleMessage(event.constructor, event, context ?? contextFor(event, this.scope.current));
+  async send(event: object, context?: MessageContext): Promise<void> {
+    if (event instanceof DomainEvent) await this.sendDomainEvent(event);
+    else await this.handleMessage(event.constructor, event, context ?? contextFor(event, this.scope.current));
   }
 
   /** Runs the `handleTombstone` of the handlers that have one. Transactions and errors as in {@link send}. */

@@ -1,6 +1,10 @@
 import type { DatabaseConnection, QueryResult } from 'kysely';
 import { EndedTransactionError } from './ended-transaction.js';
 
+/** What ends a transaction, as Kysely's dialects write it. */
+export const IS_COMMIT = /^commit$/i;
+export const IS_ROLLBACK = /^rollback$/i;
+
 export type ExecuteArguments = Parameters<DatabaseConnection['executeQuery']>;
 export type StreamArguments = Parameters<DatabaseConnection['streamQuery']>;
 
@@ -10,9 +14,10 @@ export interface StatementFilter {
   stream<R>(...args: StreamArguments): AsyncIterableIterator<QueryResult<R>>;
 }
 
-/** Lets nothing through. */
+/** Lets nothing through, and says that it has rolled back: Kysely then gives the connection back, if it has not yet. */
 const ENDED: StatementFilter = {
-  execute: () => Promise.reject(new EndedTransactionError()),
+  execute: ({ sql }) =>
+    IS_ROLLBACK.test(sql) ? Promise.resolve({ rows: [] }) : Promise.reject(new EndedTransactionError()),
   // eslint-disable-next-line require-yield
   async *stream() {
     throw new EndedTransactionError();
@@ -24,17 +29,17 @@ const ENDED: StatementFilter = {
  * whoever still has this one does not get to it any more.
  */
 export class GuardedConnection implements DatabaseConnection {
+  #real: DatabaseConnection | undefined;
   #filter: StatementFilter;
 
-  constructor(
-    private readonly real: DatabaseConnection,
-    filter: StatementFilter,
-  ) {
+  constructor(real: DatabaseConnection, filter: StatementFilter) {
+    this.#real = real;
     this.#filter = filter;
   }
 
   /** The transaction is over. */
   close(): void {
+    this.#real = undefined;
     this.#filter = ENDED;
   }
 
@@ -47,14 +52,14 @@ export class GuardedConnection implements DatabaseConnection {
   }
 
   get collectSessionInfo() {
-    return this.real.collectSessionInfo?.bind(this.real);
+    return this.#real?.collectSessionInfo?.bind(this.#real);
   }
 
   get cancelQuery() {
-    return this.real.cancelQuery?.bind(this.real);
+    return this.#real?.cancelQuery?.bind(this.#real);
   }
 
   get killSession() {
-    return this.real.killSession?.bind(this.real);
+    return this.#real?.killSession?.bind(this.#real);
   }
 }

@@ -99,11 +99,13 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
   }
 
   /** @param work gets nothing in a savepoint */
-  private transact<T>(
+  private async transact<T>(
     work: (own: OwnTransaction | undefined) => Promise<T>,
     options: TransactionOptions,
   ): Promise<T> {
-    return this.canLeaveBegin ? this.transactOutside(work, options) : this.transactByMikroOrm(work, options);
+    return await (this.canLeaveBegin
+      ? this.transactOutside(work, options)
+      : this.transactByMikroOrm(work, options));
   }
 
   private async transactByMikroOrm<T>(
@@ -216,8 +218,10 @@ export class MikroOrmUnitOfWork extends UnitOfWork {
     const part = new TransactionPart(guard);
     const run = async (): Promise<T> => {
       const result = await work();
-      await this.#listener.flush(em);
-      await this.#subscriber?.completePart(em, transaction, options.signal);
+      const flushing = this.#listener.flush(em);
+      if (flushing) await flushing;
+      const completing = this.#subscriber?.completePart(em, transaction, options.signal);
+      if (completing) await completing;
       await guard.endPart(part);
       return result;
     };

@@ -90,11 +90,16 @@ export class OutboxSubscriber implements EventSubscriber {
       throw error;
     }
     this.ledger.endSavepoints(transaction);
+    this.ledger.guardOf(transaction)?.allowEnd();
   }
 
   /** At the end of one of several pieces of work that share a transaction. */
-  async completePart(em: EntityManager, transaction: object, signal: AbortSignal | undefined): Promise<void> {
-    await untilAborted(signal, () => this.hooks.completePart(this.committing(em, transaction)));
+  completePart(
+    em: EntityManager,
+    transaction: object,
+    signal: AbortSignal | undefined,
+  ): Promise<void> | undefined {
+    return untilAborted(signal, () => this.hooks.completePart(this.committing(em, transaction)));
   }
 
   afterTransactionCommit({ em, transaction }: TransactionEventArgs): Promise<void> | undefined {
@@ -119,6 +124,7 @@ export class OutboxSubscriber implements EventSubscriber {
       refuseWrites(this.connection.asTransaction(transaction));
     }
     this.ledger.end(transaction);
+    this.ledger.guardOf(transaction)?.allowEnd();
   }
 
   afterTransactionRollback({ em, transaction }: TransactionEventArgs): void {

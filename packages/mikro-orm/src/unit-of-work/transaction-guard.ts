@@ -7,6 +7,8 @@ import type { OutboxConnection } from '../store/outbox-connection.js';
 import { EndedTransactionError, refuseStatements } from './ended-transaction.js';
 import {
   GuardedConnection,
+  IS_COMMIT,
+  IS_ROLLBACK,
   type ExecuteArguments,
   type StatementFilter,
   type StreamArguments,
@@ -18,9 +20,8 @@ import { patchConnection, type PatchedConnection } from './patch-connection.js';
 import { StatementCancellation } from './statement-cancellation.js';
 import type { TransactionPart } from './transaction-part.js';
 
-/** What ends a transaction, as Kysely's dialects write it. */
-const IS_COMMIT = /^commit$/i;
-const IS_ROLLBACK = /^rollback$/i;
+/** What would end it by hand. */
+const IS_END = /^\s*(commit|rollback)(\s+(work|transaction))?\s*;?\s*$/i;
 /** What is read of the result of BEGIN, COMMIT and ROLLBACK. */
 const NOTHING: QueryResult<never> = { rows: [] };
 
@@ -51,6 +52,7 @@ export class TransactionGuard implements StatementFilter {
   readonly #cancellation: StatementCancellation | undefined;
   /** What Kysely has: in place of the connection, or the connection itself. */
   #guarded: GuardedConnection | undefined;
+  #mayEnd = false;
   #patched: PatchedConnection | undefined;
 
   /**
@@ -119,6 +121,11 @@ export class TransactionGuard implements StatementFilter {
     this.#executor = transaction.getExecutor();
   }
 
+  /** From now on it may be committed, or rolled back: the work is done, and what the unit of work does before is done as well. */
+  allowEnd(): void {
+    this.#mayEnd = true;
+  }
+
   /** Tells of a statement that PostgreSQL has refused why it did: the error before it, which somebody has caught. */
   explain(error: unknown): unknown {
     if (!this.#failure || !isRefusalOfAborted(error)) return error;
@@ -131,10 +138,11 @@ export class TransactionGuard implements StatementFilter {
    * @throws what {@link explain} explains, when the database has ended the transaction, and for a nested transaction that is
    *   still running: the whole must then be rolled back
    */
-  async endPart(part: TransactionPart): Promise<void> {
-    await this.alone(async () => {
+  endPart(part: TransactionPart): Promise<void> {
+    return this.alone(async () => {
       part.isOver = true;
-      await this.verify();
+      const verifying = this.verify();
+      if (verifying) await verifying;
     });
   }
 
@@ -153,6 +161,7 @@ export class TransactionGuard implements StatementFilter {
   execute<R>(...args: ExecuteArguments): Promise<QueryResult<R>> {
     const [{ sql }] = args;
     if (!this.#executor) return Promise.resolve(NOTHING);
+    if (!this.#mayEnd && IS_END.test(sql)) return Promise.reject(endedByHand(sql));
     if (IS_COMMIT.test(sql)) return this.commit(args);
     if (IS_ROLLBACK.test(sql)) return this.rollback(args);
     return this.pass(args);
@@ -324,6 +333,12 @@ export class TransactionGuard implements StatementFilter {
 
 function endedBy(cause: unknown): UnitOfWorkRolledBackError {
   return new UnitOfWorkRolledBackError(cause, 'a statement has failed that ended its transaction');
+}
+
+function endedByHand(sql: string): TypeError {
+  return new TypeError(
+    `${sql.trim()} is not sent: the unit of work ends its transaction by itself, with the events. Throw to have it rolled back.`,
+  );
 }
 
 /** The same Kysely, whose connections are made into others. */

@@ -16,6 +16,7 @@ import {
 
 /** kafkajs's types, which Nest has: core depends on no broker client. */
 type Consumer = Parameters<ServerKafka['bindEvents']>[0];
+type EventHandler = NonNullable<ReturnType<ServerKafka['getHandlerByPattern']>>;
 type EachBatchPayload = Parameters<NonNullable<NonNullable<Parameters<Consumer['run']>[0]>['eachBatch']>>[0];
 
 const MAX_WAIT_TIME_MS = 1_000;
@@ -56,7 +57,7 @@ export class KafkaEventServer extends ServerKafka {
   #closing = new AbortController();
   #consuming: Promise<void> | undefined;
   /** By topic. Nest would look for each message whether its topic is JSON, which costs more than the rest of the look-up. */
-  readonly #handlers = new Map<string, NonNullable<ReturnType<ServerKafka['getHandlerByPattern']>>>();
+  readonly #handlers = new Map<string, EventHandler>();
 
   /** @throws {@link ConfigurationError} with every fault of the options */
   constructor(options: KafkaEventServerOptions) {
@@ -102,18 +103,11 @@ export class KafkaEventServer extends ServerKafka {
       return;
     }
     await new Promise<void>((resolve, reject) => {
-      // It does not reject: a hook that ignores what `done` returns must not leave a rejection to nobody.
       const handle = async (runEndHook: () => void): Promise<void> => {
-        try {
-          const result: unknown = await handler(packet.data, context);
-          if (isObservable(result)) await lastValueFrom(result, { defaultValue: undefined });
-          runEndHook();
-          resolve();
-        } catch (error) {
-          runEndHook();
-          // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- as it was thrown
-          reject(error);
-        }
+        const handling = settled(handler, packet, context, runEndHook);
+        resolve(handling);
+        // A hook that ignores what `done` returns must not leave a rejection to nobody.
+        await handling.catch(() => undefined);
       };
       const hooked = async (): Promise<void> => this.runWithProcessingHooks(context, handle);
       hooked().catch(reject);
@@ -248,5 +242,20 @@ export class KafkaEventServer extends ServerKafka {
       this.#settings.maxConcurrency,
     );
     await run.run(closing);
+  }
+}
+
+/** Waits for a handler, and for the end of the stream that it may answer with. */
+async function settled(
+  handler: EventHandler,
+  packet: ReadPacket,
+  context: KafkaContext,
+  runEndHook: () => void,
+): Promise<void> {
+  try {
+    const result: unknown = await handler(packet.data, context);
+    if (isObservable(result)) await lastValueFrom(result, { defaultValue: undefined });
+  } finally {
+    runEndHook();
   }
 }
