@@ -5,7 +5,7 @@ import type { UnitOfWork } from '../unit-of-work/unit-of-work.js';
 import { BatchRolledBackError } from './batches/batch-rolled-back.error.js';
 import type { InboxBatches } from './batches/inbox-batches.js';
 import { HandlerLimit } from './handler-limit.js';
-import { describePair, isNew, type InboxPair, type InboxStore } from './inbox-store.js';
+import { describePair, type InboxPair, type InboxStore } from './inbox-store.js';
 
 /** `together`: in one transaction with handlers of other messages. `alone`: in one of its own, when one is free. */
 export type TransactionSharing = 'together' | 'alone';
@@ -97,7 +97,7 @@ export class InboxStep {
     const options = { signal: limit.signal, onCommitted: stop };
     const work = async (): Promise<unknown> => {
       limit.signal.throwIfAborted();
-      return await handle(limit, await isNew(this.inbox, pair, limit.signal));
+      return await handle(limit, await this.inbox.recordIfNew(pair, limit.signal));
     };
     return limit.watch(() => this.unitOfWork.runInTransaction(work, options));
   }

@@ -28,6 +28,21 @@ export abstract class InboxStore {
   abstract record(messageId: string, handler: string, signal?: AbortSignal): Promise<void>;
 
   /**
+   * As {@link record}, which is how it is done unless a store knows it without an error.
+   *
+   * @returns whether the pair is new; if not, the transaction can go on
+   */
+  async recordIfNew({ messageId, handler }: InboxPair, signal?: AbortSignal): Promise<boolean> {
+    try {
+      await this.record(messageId, handler, signal);
+      return true;
+    } catch (error) {
+      if (error instanceof DuplicateMessageError) return false;
+      throw error;
+    }
+  }
+
+  /**
    * Inserts several pairs in the current transaction, for handlers that share it: as {@link record} does one after another,
    * which is how it is done unless a store can do it by fewer statements.
    *
@@ -39,7 +54,7 @@ export abstract class InboxStore {
    */
   async recordAll(pairs: readonly InboxPair[], signal?: AbortSignal): Promise<boolean[]> {
     const areNew: boolean[] = [];
-    for (const pair of pairs) areNew.push(await isNew(this, pair, signal));
+    for (const pair of pairs) areNew.push(await this.recordIfNew(pair, signal));
     return areNew;
   }
 
@@ -87,21 +102,6 @@ export abstract class InboxStore {
    * @returns how many
    */
   abstract purge(retentionMs: number, limit: number): Promise<number>;
-}
-
-/** Records a pair. A duplicate is no reason to roll back what others have done in the same transaction. */
-export async function isNew(
-  inbox: InboxStore,
-  { messageId, handler }: InboxPair,
-  signal: AbortSignal | undefined,
-): Promise<boolean> {
-  try {
-    await inbox.record(messageId, handler, signal);
-    return true;
-  } catch (error) {
-    if (error instanceof DuplicateMessageError) return false;
-    throw error;
-  }
 }
 
 /** For the texts of errors. */

@@ -67,6 +67,7 @@ export class BatchRun<M extends BatchMessage> {
     const beating = this.#beat(ended.signal);
     const workers = Math.min(this.maxConcurrency, this.#lanes.readyCount);
     await Promise.all(Array.from({ length: workers }, () => this.#work()));
+    this.#resolvePrefix();
     if (this.#hasFailed && this.#isActive()) await pause(REDELIVERY_DELAY_MS, closing, this.#stopped.signal);
     ended.abort();
     await beating;
@@ -104,9 +105,9 @@ export class BatchRun<M extends BatchMessage> {
     }
     this.#isHandled[position] = true;
     this.#lanes.release(position);
-    this.#resolvePrefix();
   }
 
+  /** What is resolved is committed at a heartbeat, or at the end: until then it need not be known. */
   #resolvePrefix(): void {
     let last: M | undefined;
     while (this.#isHandled[this.#prefixSize]) last = this.batch.messages[this.#prefixSize++];
@@ -133,6 +134,7 @@ export class BatchRun<M extends BatchMessage> {
   async #heartbeat(): Promise<void> {
     if (!this.#isActive()) throw new Error('The consumer stops: the message will be delivered again');
     const sentAt = performance.now();
+    this.#resolvePrefix();
     try {
       await this.batch.heartbeat();
       this.#aliveAt = Math.max(this.#aliveAt, sentAt);

@@ -25,7 +25,7 @@ type InboxKey = Record<(typeof KEY)[number], string>;
 
 /** The inbox tables behind MikroORM's connection. */
 export class MikroOrmInboxStore extends InboxStore {
-  /** The statements of {@link record} and {@link recordAll}, which run for every message, by the number of their rows. */
+  /** The statements of {@link recordIfNew} and {@link recordAll}, which run for every message, by the number of their rows. */
   readonly #recordings = new Map<number, string>();
 
   constructor(
@@ -40,13 +40,18 @@ export class MikroOrmInboxStore extends InboxStore {
   }
 
   async record(messageId: string, handler: string, signal?: AbortSignal): Promise<void> {
+    if (!(await this.recordIfNew({ messageId, handler }, signal)))
+      throw new DuplicateMessageError(messageId, handler);
+  }
+
+  override async recordIfNew(pair: InboxPair, signal?: AbortSignal): Promise<boolean> {
     try {
       // PostgreSQL leaves a row out that is there.
-      if ((await this.insert([{ messageId, handler }], signal)).numAffectedRows !== 0n) return;
+      return (await this.insert([pair], signal)).numAffectedRows !== 0n;
     } catch (error) {
-      if (!isDuplicate(error)) throw error;
+      if (isDuplicate(error)) return false;
+      throw error;
     }
-    throw new DuplicateMessageError(messageId, handler);
   }
 
   override async recordAll(pairs: readonly InboxPair[], signal?: AbortSignal): Promise<boolean[]> {
