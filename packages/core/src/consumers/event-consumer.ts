@@ -11,7 +11,7 @@ import { HoldEndedError, type Hold } from './hold.js';
 import type { MessageAttempts } from './message-attempts.js';
 import { MessagesInHand } from './messages-in-hand.js';
 import type { Readiness } from './readiness.js';
-import { describeMessage, receive, type ReceivedMessage } from './received-message.js';
+import { describeMessage, isRecord, receive, type ReceivedMessage } from './received-message.js';
 
 /** Receives messages in a Nest controller, which `forRoot({ consume })` can make, and hands their events to the handlers. */
 export class EventConsumer implements OnModuleDestroy {
@@ -63,7 +63,7 @@ export class EventConsumer implements OnModuleDestroy {
    * @param context what `@Ctx()` gives
    */
   consume(payload: unknown, context: unknown): Promise<void> {
-    if (typeof context !== 'object' || context === null) return this.handle(payload, context);
+    if (!isRecord(context)) return this.handle(payload, context);
     const known = Reflect.get(context, this.#handling) as Promise<void> | undefined;
     if (known) return known;
     const handling = this.handle(payload, context);
@@ -85,7 +85,7 @@ export class EventConsumer implements OnModuleDestroy {
     } finally {
       this.#inHand.release(hold);
       // The second controller may be late, and RabbitMQ closes the channel for a second acknowledgement.
-      if (!(context instanceof RmqContext) && typeof context === 'object' && context !== null)
+      if (isRecord(context) && !(context instanceof RmqContext))
         Reflect.deleteProperty(context, this.#handling);
     }
   }

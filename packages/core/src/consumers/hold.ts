@@ -26,6 +26,7 @@ export class Hold {
   #ended: HoldEndedError | undefined;
   #isLost = false;
   #wake: (() => void) | undefined;
+  #onReleased: (() => void) | undefined;
 
   constructor(
     readonly terms: HoldTerms,
@@ -57,6 +58,12 @@ export class Hold {
   /** The message is done, or given back. */
   release(): void {
     this.terms.keeper?.stop();
+    this.#onReleased?.();
+  }
+
+  /** Resolves when it is released. To be called once, before that. */
+  released(): Promise<void> {
+    return new Promise((resolve) => (this.#onReleased = resolve));
   }
 
   /**

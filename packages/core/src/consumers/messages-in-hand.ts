@@ -18,10 +18,7 @@ const MAX_ONLY_HERE = 1_000;
 export class MessagesInHand {
   readonly #holds = new Set<Hold>();
   readonly #channels = new ChannelWatch();
-  /** What was in hand as the end began. */
-  readonly #rest = new Set<Hold>();
-  #onRestReleased: () => void = () => undefined;
-  #ended: Promise<void> | undefined;
+  #ended: Promise<unknown> | undefined;
 
   constructor(private readonly clock: RelayClock) {}
 
@@ -41,19 +38,12 @@ export class MessagesInHand {
   release(hold: Hold): void {
     hold.release();
     this.#holds.delete(hold);
-    if (this.#rest.delete(hold) && this.#rest.size === 0) this.#onRestReleased();
   }
 
   /** Ends all waits, now and from now on. Resolves when what is in hand now is released. */
-  end(): Promise<void> {
-    this.#ended ??= new Promise((resolve) => {
-      this.#onRestReleased = resolve;
-      for (const hold of this.#holds) {
-        this.#rest.add(hold);
-        hold.end(ENDING);
-      }
-      if (this.#rest.size === 0) resolve();
-    });
+  end(): Promise<unknown> {
+    this.#ended ??= Promise.all([...this.#holds].map((hold) => hold.released()));
+    for (const hold of this.#holds) hold.end(ENDING);
     return this.#ended;
   }
 

@@ -218,6 +218,6 @@ export function userHeaders(headers: Readonly<Record<string, string>>): Record<s
   return Object.fromEntries(names.map((name) => [name, headers[name] ?? '']));
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }

@@ -1,9 +1,7 @@
 import type { DatabaseConnection, QueryResult } from 'kysely';
+import type { OutboxKysely } from '../schema/tables.js';
 import { EndedTransactionError } from './ended-transaction.js';
-
-/** What ends a transaction, as Kysely's dialects write it. */
-export const IS_COMMIT = /^commit$/i;
-export const IS_ROLLBACK = /^rollback$/i;
+import { IS_ROLLBACK } from './transaction-ends.js';
 
 export type ExecuteArguments = Parameters<DatabaseConnection['executeQuery']>;
 export type StreamArguments = Parameters<DatabaseConnection['streamQuery']>;
@@ -62,4 +60,19 @@ export class GuardedConnection implements DatabaseConnection {
   get killSession() {
     return this.#real?.killSession?.bind(this.#real);
   }
+}
+
+/** The same Kysely, whose connections are made into others. */
+export function withConnections(
+  client: OutboxKysely,
+  convert: (connection: DatabaseConnection) => DatabaseConnection,
+): OutboxKysely {
+  // A copy, with an executor of its own.
+  let copy: OutboxKysely = client.withoutPlugins();
+  for (const plugin of client.getExecutor().plugins) copy = copy.withPlugin(plugin);
+  const executor = copy.getExecutor();
+  const provideConnection = executor.provideConnection.bind(executor);
+  executor.provideConnection = (consumer, options) =>
+    provideConnection((connection) => consumer(convert(connection)), options);
+  return copy;
 }

@@ -7,8 +7,7 @@ import type { OutboxConnection } from '../store/outbox-connection.js';
 import { EndedTransactionError, refuseStatements } from './ended-transaction.js';
 import {
   GuardedConnection,
-  IS_COMMIT,
-  IS_ROLLBACK,
+  withConnections,
   type ExecuteArguments,
   type StatementFilter,
   type StreamArguments,
@@ -18,10 +17,9 @@ import { isGoneAfter, isOfDeadConnection, isRefusalOfAborted } from './lost-tran
 import { OpenSavepoints } from './open-savepoints.js';
 import { patchConnection, type PatchedConnection } from './patch-connection.js';
 import { StatementCancellation } from './statement-cancellation.js';
+import { IS_COMMIT, IS_END, IS_ROLLBACK } from './transaction-ends.js';
 import type { TransactionPart } from './transaction-part.js';
 
-/** What would end it by hand. */
-const IS_END = /^\s*(commit|rollback)(\s+(work|transaction))?\s*;?\s*$/i;
 /** What is read of the result of BEGIN, COMMIT and ROLLBACK. */
 const NOTHING: QueryResult<never> = { rows: [] };
 
@@ -52,8 +50,8 @@ export class TransactionGuard implements StatementFilter {
   readonly #cancellation: StatementCancellation | undefined;
   /** What Kysely has: in place of the connection, or the connection itself. */
   #guarded: GuardedConnection | undefined;
-  #mayEnd = false;
   #patched: PatchedConnection | undefined;
+  #mayEnd = false;
 
   /**
    * From now on until its COMMIT has succeeded, or its ROLLBACK.
@@ -273,16 +271,13 @@ export class TransactionGuard implements StatementFilter {
   private verify(): Promise<void> | undefined {
     if (this.#refusal) throw this.#refusal();
     this.signal?.throwIfAborted();
-    if (this.#failure && this.outbox.dialect === 'postgresql') return this.verifyByAsking();
-    this.#failure = undefined;
-    this.#savepoints.verifyNone();
+    const settle = (): void => {
+      this.#failure = undefined;
+      this.#savepoints.verifyNone();
+    };
+    if (this.#failure && this.outbox.dialect === 'postgresql') return this.ask('select 1').then(settle);
+    settle();
     return undefined;
-  }
-
-  private async verifyByAsking(): Promise<void> {
-    await this.ask('select 1');
-    this.#failure = undefined;
-    this.#savepoints.verifyNone();
   }
 
   private refuseLate(): void {
@@ -339,19 +334,4 @@ function endedByHand(sql: string): TypeError {
   return new TypeError(
     `${sql.trim()} is not sent: the unit of work ends its transaction by itself, with the events. Throw to have it rolled back.`,
   );
-}
-
-/** The same Kysely, whose connections are made into others. */
-function withConnections(
-  client: OutboxKysely,
-  convert: (connection: DatabaseConnection) => DatabaseConnection,
-): OutboxKysely {
-  // A copy, with an executor of its own.
-  let copy: OutboxKysely = client.withoutPlugins();
-  for (const plugin of client.getExecutor().plugins) copy = copy.withPlugin(plugin);
-  const executor = copy.getExecutor();
-  const provideConnection = executor.provideConnection.bind(executor);
-  executor.provideConnection = (consumer, options) =>
-    provideConnection((connection) => consumer(convert(connection)), options);
-  return copy;
 }

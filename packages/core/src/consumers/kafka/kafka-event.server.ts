@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { Logger } from '@nestjs/common';
 import { ServerKafka, type KafkaContext, type ReadPacket } from '@nestjs/microservices';
-import { isObservable, lastValueFrom } from 'rxjs';
 import { messageOf } from '../../cqrs-outbox.error.js';
 import { withTimeLimit } from '../../transports/time-limit.js';
 import { BatchRun } from './batch-run.js';
@@ -13,10 +12,10 @@ import {
   type KafkaEventServerOptions,
   type ResolvedKafkaEventServerOptions,
 } from './kafka-event-server.options.js';
+import { settled } from './settled.js';
 
 /** kafkajs's types, which Nest has: core depends on no broker client. */
 type Consumer = Parameters<ServerKafka['bindEvents']>[0];
-type EventHandler = NonNullable<ReturnType<ServerKafka['getHandlerByPattern']>>;
 type EachBatchPayload = Parameters<NonNullable<NonNullable<Parameters<Consumer['run']>[0]>['eachBatch']>>[0];
 
 const MAX_WAIT_TIME_MS = 1_000;
@@ -57,7 +56,7 @@ export class KafkaEventServer extends ServerKafka {
   #closing = new AbortController();
   #consuming: Promise<void> | undefined;
   /** By topic. Nest would look for each message whether its topic is JSON, which costs more than the rest of the look-up. */
-  readonly #handlers = new Map<string, EventHandler>();
+  readonly #handlers = new Map<string, NonNullable<ReturnType<ServerKafka['getHandlerByPattern']>>>();
 
   /** @throws {@link ConfigurationError} with every fault of the options */
   constructor(options: KafkaEventServerOptions) {
@@ -104,7 +103,7 @@ export class KafkaEventServer extends ServerKafka {
     }
     await new Promise<void>((resolve, reject) => {
       const handle = async (runEndHook: () => void): Promise<void> => {
-        const handling = settled(handler, packet, context, runEndHook);
+        const handling = settled(() => handler(packet.data, context), runEndHook);
         resolve(handling);
         // A hook that ignores what `done` returns must not leave a rejection to nobody.
         await handling.catch(() => undefined);
@@ -242,20 +241,5 @@ export class KafkaEventServer extends ServerKafka {
       this.#settings.maxConcurrency,
     );
     await run.run(closing);
-  }
-}
-
-/** Waits for a handler, and for the end of the stream that it may answer with. */
-async function settled(
-  handler: EventHandler,
-  packet: ReadPacket,
-  context: KafkaContext,
-  runEndHook: () => void,
-): Promise<void> {
-  try {
-    const result: unknown = await handler(packet.data, context);
-    if (isObservable(result)) await lastValueFrom(result, { defaultValue: undefined });
-  } finally {
-    runEndHook();
   }
 }
