@@ -84,7 +84,7 @@ function failures({ outcome, exitCode, killed }: JestRun): number {
 }
 
 function line(name: string, text: string): string {
-  return `  ${name.padEnd(9)} ${text}`;
+  return `  ${name.padEnd(10)} ${text}`;
 }
 
 function seconds(ms: number): string {

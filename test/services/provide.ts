@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import * as kafka from './kafka.ts';
 import * as mariadb from './mariadb.ts';
+import * as pgbouncer from './pgbouncer.ts';
 import * as postgres from './postgres.ts';
 import * as rabbitmq from './rabbitmq.ts';
 import { createRunDirectory } from './run-directory.ts';
@@ -11,6 +12,7 @@ import { within } from './wait.ts';
 export const SERVICE_KINDS: Readonly<Record<ServiceName, ServiceKind>> = {
   mariadb,
   postgres,
+  pgbouncer,
   kafka,
   rabbitmq,
 };

@@ -1,11 +1,12 @@
 /** The servers that tests and benches use, by the name that is written on the command line. */
-export const SERVICE_NAMES = ['mariadb', 'postgres', 'kafka', 'rabbitmq'] as const;
+export const SERVICE_NAMES = ['mariadb', 'postgres', 'pgbouncer', 'kafka', 'rabbitmq'] as const;
 export type ServiceName = (typeof SERVICE_NAMES)[number];
 
 /** The environment variable that says where each server listens: read by the finder, set for Jest. */
 export const SERVICE_VARIABLES: Readonly<Record<ServiceName, string>> = {
   mariadb: 'MARIADB_URL',
   postgres: 'POSTGRES_URL',
+  pgbouncer: 'PGBOUNCER_URL',
   kafka: 'KAFKA_BROKERS',
   rabbitmq: 'AMQP_URL',
 };

@@ -28,7 +28,7 @@ class FakeKind implements ServiceKind {
 }
 
 function provide(kind: FakeKind, environment: NodeJS.ProcessEnv, names: ServiceName[] = ['kafka']) {
-  const kinds = { mariadb: kind, postgres: kind, kafka: kind, rabbitmq: kind };
+  const kinds = { mariadb: kind, postgres: kind, pgbouncer: kind, kafka: kind, rabbitmq: kind };
   return provideServices(names, { environment, kinds });
 }
 

@@ -3,20 +3,21 @@ import * as kafka from '../../services/kafka.ts';
 import * as mariadb from '../../services/mariadb.ts';
 import * as postgres from '../../services/postgres.ts';
 import * as rabbitmq from '../../services/rabbitmq.ts';
-import type { RunningServer, ServiceKind, ServiceName } from '../../services/service.ts';
+import type { RunningServer, ServiceKind } from '../../services/service.ts';
 import type { PairName } from '../plan/fault.ts';
 
+const KINDS = { mariadb, postgres, kafka, rabbitmq } as const satisfies Record<string, ServiceKind>;
+type StageService = keyof typeof KINDS;
+
 /** The servers of a pair, database first. */
-export const SERVICES_OF: Readonly<Record<PairName, { database: ServiceName; broker: ServiceName }>> = {
+export const SERVICES_OF: Readonly<Record<PairName, { database: StageService; broker: StageService }>> = {
   'mariadb-kafka': { database: 'mariadb', broker: 'kafka' },
   'postgres-rabbitmq': { database: 'postgres', broker: 'rabbitmq' },
 };
 
-const KINDS: Readonly<Record<ServiceName, ServiceKind>> = { mariadb, postgres, kafka, rabbitmq };
-
 /** A server of the run's own, which can go away and come back with its data at the same port. */
 export class RestartableServer {
-  static async start(service: ServiceName, directory: string): Promise<RestartableServer> {
+  static async start(service: StageService, directory: string): Promise<RestartableServer> {
     const own = join(directory, service);
     return new RestartableServer(service, own, await KINDS[service].start(own));
   }
@@ -27,10 +28,10 @@ export class RestartableServer {
   /** Faults that overlap take their turns. */
   #turn: Promise<unknown> = Promise.resolve();
 
-  private readonly service: ServiceName;
+  private readonly service: StageService;
   private readonly directory: string;
 
-  private constructor(service: ServiceName, directory: string, server: RunningServer) {
+  private constructor(service: StageService, directory: string, server: RunningServer) {
     this.service = service;
     this.directory = directory;
     this.#server = server;

@@ -13,7 +13,7 @@ import {
   SqlitePlatform,
 } from '@mikro-orm/sql';
 import { CompiledQuery, sql, type RawBuilder } from 'kysely';
-import { findOneTrip, type OneTrip } from './one-trip.js';
+import { findOneTrip, type OneTrip } from './one-trip/one-trip.js';
 import type { SqlDialect } from '../schema/sql-dialect.js';
 import type { OutboxDatabase, OutboxKysely, OutboxTransaction } from '../schema/tables.js';
 
@@ -52,9 +52,9 @@ export class OutboxConnection {
   /** Finds out what the database can do: at boot, when no transaction holds a connection that this one would wait for. */
   async lookAtDatabase(): Promise<void> {
     const client = await this.client();
+    const pool = this.dialect === 'postgresql' ? await this.nativeClientIfAny() : undefined;
     // A dialect of the user's own need not be one of pg.
-    if (this.dialect !== 'postgresql' || (await this.hasNativeClient()))
-      this.#oneTrip = await findOneTrip(client, this.dialect);
+    if (this.dialect !== 'postgresql' || pool) this.#oneTrip = await findOneTrip(client, this.dialect, pool);
   }
 
   /** The pool, connected. */
@@ -73,11 +73,11 @@ export class OutboxConnection {
     return this.driver.getNativeClient();
   }
 
-  private async hasNativeClient(): Promise<boolean> {
+  private async nativeClientIfAny(): Promise<unknown> {
     try {
-      return Boolean(await this.nativeClient());
+      return await this.nativeClient();
     } catch {
-      return false;
+      return undefined;
     }
   }
 

@@ -1,5 +1,5 @@
 import { CompiledQuery, type QueryResult } from 'kysely';
-import { isCountOnly, START, type OneTrip } from '../store/one-trip.js';
+import { isCountOnly, START, type OneTrip } from '../store/one-trip/one-trip.js';
 import { isConstraintViolation } from './lost-transaction.js';
 
 /**

@@ -2,7 +2,7 @@ import type { AsyncLocalStorage } from 'node:async_hooks';
 import { UnitOfWorkRolledBackError } from '@cqrs-outbox/core';
 import { CompiledQuery, type DatabaseConnection, type QueryExecutor, type QueryResult } from 'kysely';
 import type { OutboxKysely, OutboxTransaction } from '../schema/tables.js';
-import { COMMIT } from '../store/one-trip.js';
+import { COMMIT } from '../store/one-trip/one-trip.js';
 import type { OutboxConnection } from '../store/outbox-connection.js';
 import { EndedTransactionError, refuseStatements } from './ended-transaction.js';
 import {

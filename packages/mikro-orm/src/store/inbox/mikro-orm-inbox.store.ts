@@ -12,7 +12,7 @@ import {
 import { UniqueConstraintViolationException, type MikroORM } from '@mikro-orm/core';
 import { CompiledQuery, sql, type QueryResult } from 'kysely';
 import type { OutboxKysely, OutboxTransaction } from '../../schema/tables.js';
-import { countOnly } from '../one-trip.js';
+import { countOnly } from '../one-trip/one-trip.js';
 import type { OutboxConnection } from '../outbox-connection.js';
 import { deleteListed } from '../delete-listed.js';
 import { isSavepoint } from '../../unit-of-work/outbox.subscriber.js';

@@ -1,8 +1,9 @@
 import { Logger } from '@nestjs/common';
 import { CompiledQuery } from 'kysely';
-import type { SqlDialect } from '../schema/sql-dialect.js';
-import type { OutboxKysely } from '../schema/tables.js';
+import type { SqlDialect } from '../../schema/sql-dialect.js';
+import type { OutboxKysely } from '../../schema/tables.js';
 import { PgPipeline } from './pg-pipeline.js';
+import { PgPreparedStatements } from './pg-prepared-statements.js';
 
 /** `begin` would open a block in MariaDB's compound statement. */
 export const START = CompiledQuery.raw('start transaction');
@@ -10,7 +11,7 @@ export const COMMIT = CompiledQuery.raw('commit');
 
 /**
  * Makes one of several statements, which takes one round trip; when one of them fails, the database leaves out those behind it. The
- * result is how many rows the last one has written.
+ * result is how many rows the last one has written. PostgreSQL keeps them prepared.
  */
 export type OneTrip = (statements: readonly CompiledQuery[]) => CompiledQuery;
 
@@ -28,13 +29,21 @@ export function isCountOnly(query: CompiledQuery): boolean {
   return COUNT_ONLY in query;
 }
 
-/** Undefined where the database, or its driver, has nothing of the kind. */
-export async function findOneTrip(client: OutboxKysely, dialect: SqlDialect): Promise<OneTrip | undefined> {
+/**
+ * Undefined where the database, or its driver, has nothing of the kind.
+ *
+ * @param pool what `client` works with, if it is one of `pg`
+ */
+export async function findOneTrip(
+  client: OutboxKysely,
+  dialect: SqlDialect,
+  pool?: unknown,
+): Promise<OneTrip | undefined> {
   switch (dialect) {
     case 'mysql':
       return (await isAccepted(client, compound([START, COMMIT]))) ? compound : undefined;
     case 'postgresql':
-      return findPipeline(client);
+      return findPipeline(client, pool);
     case 'sqlite':
       // There is no round trip.
       return undefined;
@@ -50,11 +59,13 @@ function compound(statements: readonly CompiledQuery[]): CompiledQuery {
   );
 }
 
-async function findPipeline(client: OutboxKysely): Promise<OneTrip | undefined> {
+async function findPipeline(client: OutboxKysely, pool: unknown): Promise<OneTrip | undefined> {
   const probe = new PgPipeline([START, COMMIT]);
   const isKnown = await isAccepted(client, toQuery(probe));
   // The COMMIT of a statement that was given up would take effect when the statement has ended after all.
-  return isKnown && !probe.hasTimeLimit ? (statements) => toQuery(new PgPipeline(statements)) : undefined;
+  if (!isKnown || probe.hasTimeLimit) return undefined;
+  const prepared = await PgPreparedStatements.find(pool);
+  return (statements) => toQuery(new PgPipeline(statements, prepared));
 }
 
 /** Kysely hands to `pg` what it takes for a text. */

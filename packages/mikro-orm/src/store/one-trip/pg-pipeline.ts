@@ -1,16 +1,14 @@
 import type { CompiledQuery } from 'kysely';
-
-/** The part of a connection of `pg` that we use. This package does not import it: MikroORM's driver has it. */
-interface PgConnection {
-  readonly stream: { cork(): void; uncork(): void };
-  parse(message: { readonly text: string; readonly name: string }): void;
-  bind(message: { readonly values: readonly Parameter[] }): void;
-  execute(message: object): void;
-  sync(): void;
-}
+import { preparedOn, type PgConnection, type PgPreparedStatements } from './pg-prepared-statements.js';
 
 /** As `pg` takes it without asking what it is. */
 type Parameter = string | Buffer | null;
+
+interface Message {
+  readonly text: string;
+  readonly name: string;
+  readonly values: readonly Parameter[];
+}
 
 /** As Kysely reads it. */
 interface PgResult {
@@ -25,7 +23,9 @@ interface PgResult {
  * its cursors are: `client.query()` takes one in place of a text.
  */
 export class PgPipeline implements PromiseLike<PgResult> {
-  readonly #messages: readonly { readonly text: string; readonly values: readonly Parameter[] }[];
+  readonly #messages: readonly Message[];
+  /** What the connection has prepared, once it is known which it is. */
+  #prepared: Set<string> | undefined;
   readonly #settled = Promise.withResolvers<PgResult>();
   /** Of the last one that has ended, such as `INSERT 0 1`. */
   #tag = '';
@@ -37,9 +37,14 @@ export class PgPipeline implements PromiseLike<PgResult> {
   /** `pg` puts one in its place where it has a time limit of its own. */
   callback = this.#settle;
 
-  constructor(statements: readonly CompiledQuery[]) {
+  /** @param statements each of which is prepared where `preparedStatements` says so, and kept */
+  constructor(
+    statements: readonly CompiledQuery[],
+    private readonly preparedStatements?: PgPreparedStatements,
+  ) {
     this.#messages = statements.map(({ sql, parameters }) => ({
       text: sql,
+      name: preparedStatements?.nameOf(sql) ?? '',
       values: parameters.map(toParameter),
     }));
   }
@@ -64,10 +69,15 @@ export class PgPipeline implements PromiseLike<PgResult> {
   then: PromiseLike<PgResult>['then'] = (...args) => this.#settled.promise.then(...args);
 
   submit(connection: PgConnection): null {
+    this.#prepared = this.preparedStatements && preparedOn(connection);
     connection.stream.cork();
-    for (const { text, values } of this.#messages) {
-      connection.parse({ text, name: '' });
-      connection.bind({ values });
+    for (const { text, name, values } of this.#messages) {
+      if (!this.#prepared?.has(name)) {
+        // It may be there after all, when one behind it has failed.
+        if (name) connection.close({ type: 'S', name });
+        connection.parse({ text, name });
+      }
+      connection.bind({ statement: name, values });
       connection.execute({});
     }
     connection.sync();
@@ -76,10 +86,12 @@ export class PgPipeline implements PromiseLike<PgResult> {
   }
 
   handleError(error: unknown): void {
+    this.preparedStatements?.noteFailure(error);
     this.callback(error);
   }
 
   handleReadyForQuery(): void {
+    for (const { name } of this.#messages) if (name) this.#prepared?.add(name);
     this.callback(undefined);
   }
 

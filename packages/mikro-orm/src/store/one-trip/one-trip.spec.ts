@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { CompiledQuery } from 'kysely';
-import type { SqlDialect } from '../schema/sql-dialect.js';
-import type { OutboxKysely } from '../schema/tables.js';
+import type { SqlDialect } from '../../schema/sql-dialect.js';
+import type { OutboxKysely } from '../../schema/tables.js';
 import { COMMIT, findOneTrip, START } from './one-trip.js';
 
 /** A database that answers as it is told, and remembers what it was asked. */
