@@ -1,4 +1,3 @@
-import { v7 as uuidv7 } from 'uuid';
 import { CqrsOutboxError, messageOf } from '../cqrs-outbox.error.js';
 import type { ResolvedOptions } from '../cqrs-outbox.options.js';
 import type { EventMap } from '../handlers/event-map.js';
@@ -13,6 +12,7 @@ import type { Tracing } from '../tracing/tracing.js';
 import type { Transports } from '../transports/transports.js';
 import type { ExecutionScope } from '../unit-of-work/execution-scope.js';
 import { destinationsOf } from './destinations.js';
+import { MessageIds } from './message-ids.js';
 import type { OutboxEntry } from './outbox-entry.js';
 import { slotOf } from './slots.js';
 
@@ -40,6 +40,8 @@ export interface AppendOptions extends EmitOptions {
 
 /** Turns an event into entries, one per destination, all with the same message id. Everything invalid is found here. */
 export class EventEncoder {
+  readonly #ids = new MessageIds();
+
   constructor(
     private readonly options: ResolvedOptions,
     private readonly events: EventMap,
@@ -73,7 +75,7 @@ export class EventEncoder {
   ): OutboxEntry[] {
     checkHeaders(declaration, headers);
     checkDelay(declaration, availableAt);
-    const id = uuidv7();
+    const id = this.#ids.next();
     const { correlationId, causationId } = this.scope.current;
     const message = {
       id,
