@@ -68,7 +68,7 @@ class Subject {
     return this.test.app.get(RequestMediator).send(SetStatus.of({ status }));
   }
 
-  /** As a message handler does it. */
+  /** A message with its row in the inbox: outside of any context, as it comes. */
   async receive(status: string): Promise<void> {
     const { app, orm } = this.test;
     await app.get(UnitOfWork).runInTransaction(async () => {
@@ -91,7 +91,7 @@ class Subject {
   /** On the connection that happens to be asked. */
   async prepared(): Promise<Record<string, number>> {
     const rows = await this.run<Prepared>(
-      `select name, statement, (generic_plans + custom_plans)::int as uses from pg_prepared_statements where name like 'cqrs_outbox_%'`,
+      `select name, statement, (generic_plans + custom_plans)::int as uses from pg_prepared_statements`,
     );
     const kinds = rows.map(({ statement, uses }) => [statement.split(' (')[0]!, uses] as const);
     return Object.fromEntries(kinds);
@@ -157,7 +157,18 @@ describeWith(['postgres'], 'The statements of the outbox and the inbox, prepared
     expect(await subject.prepared()).toEqual({});
   });
 
-  it('go to the table that has their name by then', async () => {
+  it('cost one command, and are prepared anew, when the type of a column is another', async () => {
+    await subject.send('a');
+    await subject.run('alter table cqrs_outbox alter column headers type jsonb using headers::jsonb');
+    await expect(subject.send('b')).rejects.toMatchObject({ code: '42804' });
+    expect(await subject.counts()).toEqual({ status: 'a', events: 1, messages: 0 });
+    await subject.send('c');
+    await subject.send('d');
+    expect(await subject.counts()).toEqual({ status: 'd', events: 3, messages: 0 });
+    expect(await subject.prepared()).toEqual({ 'insert into cqrs_outbox': 2, commit: 2 });
+  });
+
+  it('go to the table that has the name by then, when it was renamed or the search path was changed', async () => {
     for (const status of ['a', 'b', 'c', 'd', 'e', 'f', 'g']) await subject.send(status);
     await subject.run('alter table cqrs_outbox rename to cqrs_outbox_away');
     await subject.run('create table cqrs_outbox (like cqrs_outbox_away including all)');

@@ -13,6 +13,7 @@ import {
   SqlitePlatform,
 } from '@mikro-orm/sql';
 import { CompiledQuery, sql, type RawBuilder } from 'kysely';
+import { isLocalDatabase, keepStatements } from './kept-statements.js';
 import { findOneTrip, type OneTrip } from './one-trip/one-trip.js';
 import type { SqlDialect } from '../schema/sql-dialect.js';
 import type { OutboxDatabase, OutboxKysely, OutboxTransaction } from '../schema/tables.js';
@@ -52,9 +53,11 @@ export class OutboxConnection {
   /** Finds out what the database can do: at boot, when no transaction holds a connection that this one would wait for. */
   async lookAtDatabase(): Promise<void> {
     const client = await this.client();
-    const pool = this.dialect === 'postgresql' ? await this.nativeClientIfAny() : undefined;
+    const native = await this.nativeClientIfAny();
+    if (this.dialect === 'sqlite' && this.isLocal) keepStatements(native);
     // A dialect of the user's own need not be one of pg.
-    if (this.dialect !== 'postgresql' || pool) this.#oneTrip = await findOneTrip(client, this.dialect, pool);
+    if (this.dialect === 'postgresql' && !native) return;
+    this.#oneTrip = await findOneTrip(client, this.dialect, native);
   }
 
   /** The pool, connected. */
@@ -71,6 +74,11 @@ export class OutboxConnection {
   /** What the pool is made of: `pg`'s own, for PostgreSQL. */
   async nativeClient(): Promise<unknown> {
     return this.driver.getNativeClient();
+  }
+
+  private get isLocal(): boolean {
+    const { config } = this.em;
+    return isLocalDatabase(config.get('dbName'), config.get('driverOptions'));
   }
 
   private async nativeClientIfAny(): Promise<unknown> {

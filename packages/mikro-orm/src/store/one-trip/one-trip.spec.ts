@@ -23,20 +23,20 @@ describe('Several statements in one', () => {
     'are not to be had where %s, or its driver, does not know it',
     async (dialect) => {
       const { client, asked } = databaseThat(() => Promise.reject(new Error('syntax error')));
-      await expect(findOneTrip(client, dialect)).resolves.toBeUndefined();
+      await expect(findOneTrip(client, dialect, undefined)).resolves.toBeUndefined();
       expect(asked).toHaveLength(1);
     },
   );
 
   it('are not looked for in SQLite', async () => {
     const { client, asked } = databaseThat(() => Promise.resolve({ rows: [] }));
-    await expect(findOneTrip(client, 'sqlite')).resolves.toBeUndefined();
+    await expect(findOneTrip(client, 'sqlite', undefined)).resolves.toBeUndefined();
     expect(asked).toEqual([]);
   });
 
   it('are tried with an empty transaction, and have the parameters of all', async () => {
     const { client, asked } = databaseThat(() => Promise.resolve({ rows: [] }));
-    const oneTrip = await findOneTrip(client, 'mysql');
+    const oneTrip = await findOneTrip(client, 'mysql', undefined);
     expect(asked).toEqual(['begin not atomic start transaction; commit; end']);
     expect(oneTrip?.([START, INSERT, INSERT, COMMIT])).toMatchObject({
       sql: 'begin not atomic start transaction; insert into t values (?); insert into t values (?); commit; end',

@@ -37,7 +37,7 @@ export function isCountOnly(query: CompiledQuery): boolean {
 export async function findOneTrip(
   client: OutboxKysely,
   dialect: SqlDialect,
-  pool?: unknown,
+  pool: unknown,
 ): Promise<OneTrip | undefined> {
   switch (dialect) {
     case 'mysql':

@@ -6,7 +6,6 @@ type Parameter = string | Buffer | null;
 
 interface Message {
   readonly text: string;
-  readonly name: string;
   readonly values: readonly Parameter[];
 }
 
@@ -24,7 +23,8 @@ interface PgResult {
  */
 export class PgPipeline implements PromiseLike<PgResult> {
   readonly #messages: readonly Message[];
-  /** What the connection has prepared, once it is known which it is. */
+  /** The names of those that are prepared, and of all that its connection has, once it is known which that is. */
+  #names: readonly string[] = [];
   #prepared: Set<string> | undefined;
   readonly #settled = Promise.withResolvers<PgResult>();
   /** Of the last one that has ended, such as `INSERT 0 1`. */
@@ -44,7 +44,6 @@ export class PgPipeline implements PromiseLike<PgResult> {
   ) {
     this.#messages = statements.map(({ sql, parameters }) => ({
       text: sql,
-      name: preparedStatements?.nameOf(sql) ?? '',
       values: parameters.map(toParameter),
     }));
   }
@@ -68,12 +67,26 @@ export class PgPipeline implements PromiseLike<PgResult> {
 
   then: PromiseLike<PgResult>['then'] = (...args) => this.#settled.promise.then(...args);
 
-  submit(connection: PgConnection): null {
-    this.#prepared = this.preparedStatements && preparedOn(connection);
+  submit(connection: PgConnection): unknown {
     connection.stream.cork();
-    for (const { text, name, values } of this.#messages) {
+    try {
+      this.send(connection);
+      return null;
+    } catch (error) {
+      // `pg` fails this one then, and goes on with the next.
+      return error;
+    } finally {
+      connection.stream.uncork();
+    }
+  }
+
+  private send(connection: PgConnection): void {
+    if (this.preparedStatements) this.#prepared = preparedOn(connection);
+    this.#names = this.#messages.map(({ text }) => this.preparedStatements?.nameOf(text) ?? '');
+    for (const [index, { text, values }] of this.#messages.entries()) {
+      const name = this.#names[index] ?? '';
       if (!this.#prepared?.has(name)) {
-        // It may be there after all, when one behind it has failed.
+        // It may be there after all.
         if (name) connection.close({ type: 'S', name });
         connection.parse({ text, name });
       }
@@ -81,17 +94,17 @@ export class PgPipeline implements PromiseLike<PgResult> {
       connection.execute({});
     }
     connection.sync();
-    connection.stream.uncork();
-    return null;
   }
 
   handleError(error: unknown): void {
     this.preparedStatements?.noteFailure(error);
+    // Which of them are prepared is not known; and one that its table has left behind, by the type of a column, is prepared anew.
+    for (const name of this.#names) this.#prepared?.delete(name);
     this.callback(error);
   }
 
   handleReadyForQuery(): void {
-    for (const { name } of this.#messages) if (name) this.#prepared?.add(name);
+    for (const name of this.#names) if (name) this.#prepared?.add(name);
     this.callback(undefined);
   }
 

@@ -15,7 +15,8 @@ const poolOf = (processID: number | null, pid: unknown) => {
 describe('Prepared statements of PostgreSQL', () => {
   it.each<[string, unknown]>([
     ['who has accepted the connection is another than the server', poolOf(7, 8)],
-    ['the server has not said which it is', poolOf(null, 0)],
+    ['who has accepted the connection has not said which it is', poolOf(null, 8)],
+    ['there is no connection to be had', { connect: () => Promise.reject(new Error('too many clients')) }],
     ['there is no pool of pg', { query: () => Promise.resolve({ rows: [] }) }],
     ['there is no pool', undefined],
   ])('are not to be had where %s', async (_, pool) => {
@@ -37,14 +38,14 @@ describe('Prepared statements of PostgreSQL', () => {
     expect(one.nameOf('rollback')).not.toBe(one.nameOf('commit'));
   });
 
-  it('are 32 at most, and none of more than 8 KB', () => {
+  it('are 32 at most, and none of more than 1,024 characters', () => {
     const statements = new PgPreparedStatements();
-    expect(statements.nameOf('x'.repeat(8_193))).toBe('');
+    expect(statements.nameOf('x'.repeat(1_025))).toBe('');
     const names = Array.from({ length: 40 }, (_, index) =>
-      statements.nameOf(`${'x'.repeat(8_000)} ${index}`),
+      statements.nameOf(`${'x'.repeat(1_000)} ${index}`),
     );
     expect(new Set(names.slice(0, 32)).size).toBe(32);
     expect(names.slice(32)).toEqual(Array.from({ length: 8 }, () => ''));
-    expect(statements.nameOf(`${'x'.repeat(8_000)} 0`)).toBe(names[0]);
+    expect(statements.nameOf(`${'x'.repeat(1_000)} 0`)).toBe(names[0]);
   });
 });

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 
-/** What each connection has prepared. */
-const PREPARED = Symbol('cqrs-outbox:prepared');
+/** What each connection has prepared: the same for all copies of this package, whose names are the same. */
+const PREPARED = Symbol.for('cqrs-outbox:prepared');
 
 /** The part of a connection of `pg` that we use. This package does not import it: MikroORM's driver has it. */
 export interface PgConnection {
@@ -22,7 +22,7 @@ interface PgPool {
 }
 
 interface PgPoolClient {
-  /** Of the server process, as whoever has accepted the connection has said. */
+  /** Of the server process, as whoever has accepted the connection has said; else null. */
   readonly processID: number | null;
   query(text: string): Promise<{ readonly rows: readonly { readonly pid: unknown }[] }>;
   release(): void;
@@ -30,8 +30,8 @@ interface PgPoolClient {
 
 /** There are a few texts, but for the number of rows of an INSERT. */
 const MAX_STATEMENTS = 32;
-/** A statement of many rows is rare, and what the server keeps of it is large. */
-const MAX_TEXT_LENGTH = 8_192;
+/** About ten events. The server keeps of a statement many times its length, on each connection; to parse one is little beside many rows. */
+const MAX_TEXT_LENGTH = 1_024;
 /** What the server answers to a statement that drops those that were prepared. */
 const IS_DROP = /^(DISCARD ALL|DEALLOCATE)/;
 /** PostgreSQL's invalid_sql_statement_name. */
@@ -53,7 +53,13 @@ export class PgPreparedStatements {
    * to another server, which has prepared nothing.
    */
   static async find(pool: unknown): Promise<PgPreparedStatements | undefined> {
-    return isPool(pool) && (await isServerBehind(pool)) ? new PgPreparedStatements() : undefined;
+    if (!isPool(pool)) return undefined;
+    try {
+      return (await isServerBehind(pool)) ? new PgPreparedStatements() : undefined;
+    } catch (error) {
+      logger.debug(`Statements are not prepared, since PostgreSQL was not to be asked: ${String(error)}`);
+      return undefined;
+    }
   }
 
   /** Empty, as those are called that the server does not keep, when it is not worth one. */
@@ -94,7 +100,7 @@ async function isServerBehind(pool: PgPool): Promise<boolean> {
   const client = await pool.connect();
   try {
     const { rows } = await client.query('select pg_backend_pid() as pid');
-    return client.processID !== null && Number(rows[0]?.pid) === client.processID;
+    return Number(rows[0]?.pid) === client.processID;
   } finally {
     client.release();
   }
