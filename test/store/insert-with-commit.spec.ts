@@ -1,43 +1,12 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
-import {
-  Command,
-  CommandHandler,
-  NullTransport,
-  Outbox,
-  RequestMediator,
-  type RequestHandler,
-} from '@cqrs-outbox/core';
-import { EntityManager } from '@mikro-orm/core';
-import type { SqlEntityManager } from '@mikro-orm/sql';
+import { NullTransport, RequestMediator } from '@cqrs-outbox/core';
 import { StatementCounter } from '../../bench/servers/statement-counter.ts';
 import { describeWith } from '../services/describe-with.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
 import { databaseOptions, DATABASES, END_OWN_CONNECTION } from '../support/database.ts';
-import { Order, OrderState } from '../support/orders.ts';
+import { Order } from '../support/orders.ts';
+import { SetStatus, SetStatusHandler } from '../support/set-status.ts';
 import { kindOf } from '../support/statement-kind.ts';
-
-/** Changes an order, and tells of it. */
-class SetStatus extends Command {
-  status!: string;
-  events!: number;
-}
-
-@CommandHandler(SetStatus)
-class SetStatusHandler implements RequestHandler<SetStatus> {
-  static alsoDo: (em: SqlEntityManager) => Promise<unknown> = async () => undefined;
-
-  constructor(
-    private readonly em: EntityManager,
-    private readonly outbox: Outbox,
-  ) {}
-
-  async execute({ status, events }: SetStatus): Promise<void> {
-    const order = await this.em.findOneOrFail(Order, 1);
-    order.status = status;
-    for (let event = 0; event < events; event += 1) this.outbox.append(OrderState.of({ orderId: 1, status }));
-    await SetStatusHandler.alsoDo(this.em as SqlEntityManager);
-  }
-}
 
 const AWKWARD = `it's "100%" \\ ; commit; ? $1 {} é`;
 

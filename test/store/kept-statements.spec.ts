@@ -1,33 +1,24 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { InboxStore, NullTransport, Outbox, UnitOfWork } from '@cqrs-outbox/core';
 import { EntityManager } from '@mikro-orm/core';
+import { StatementCounter } from '../../bench/servers/statement-counter.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
 import { OrderPaid } from '../support/orders.ts';
 
-interface Database {
-  prepare(sql: string): unknown;
-}
-
 describe('The INSERTs of the outbox and the inbox, kept prepared by libSQL,', () => {
   let test: TestApp;
-  /** What was prepared. */
-  const texts: string[] = [];
+  /** Of what is prepared: it listens where libSQL does not yet keep anything. */
+  let counter: StatementCounter;
 
   beforeEach(async () => {
     test = await createTestApp({
       database: 'libsql',
       options: { transport: new NullTransport() },
-      beforeInit: async (_app, { em }) => {
-        const connection = em.getConnection() as unknown as { getNativeClient(): Promise<Database> };
-        const database = await connection.getNativeClient();
-        const prepare = database.prepare.bind(database);
-        database.prepare = (sql) => {
-          texts.push(sql);
-          return prepare(sql);
-        };
+      beforeInit: async (_app, orm) => {
+        counter = await StatementCounter.attach(orm);
       },
     });
-    texts.length = 0;
+    counter.take();
   });
   afterEach(() => test.close());
 
@@ -50,7 +41,7 @@ describe('The INSERTs of the outbox and the inbox, kept prepared by libSQL,', ()
 
   it('are prepared once', async () => {
     for (const id of ['a', 'b', 'c']) await receive(id);
-    expect(texts.filter((text) => text.startsWith('insert into'))).toHaveLength(2);
+    expect(counter.take().filter((text) => text.startsWith('insert into'))).toHaveLength(2);
     expect(await counts()).toEqual({ events: 3, messages: 3 });
   });
 
@@ -85,6 +76,6 @@ describe('The INSERTs of the outbox and the inbox, kept prepared by libSQL,', ()
     const em = test.app.get(EntityManager).fork();
     await em.transactional(async () => test.app.get(Outbox).append(OrderPaid.of({ orderId: 2, step: 1 })));
     expect(await counts()).toEqual({ events: 2, messages: 1 });
-    expect(texts.filter((text) => text.startsWith('insert into cqrs_outbox'))).toHaveLength(1);
+    expect(counter.take().filter((text) => text.startsWith('insert into cqrs_outbox'))).toHaveLength(1);
   });
 });

@@ -1,42 +1,10 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
-import {
-  Command,
-  CommandHandler,
-  InboxStore,
-  NullTransport,
-  Outbox,
-  RequestMediator,
-  UnitOfWork,
-  type RequestHandler,
-} from '@cqrs-outbox/core';
-import { EntityManager } from '@mikro-orm/core';
-import type { SqlEntityManager } from '@mikro-orm/sql';
+import { InboxStore, NullTransport, RequestMediator, UnitOfWork } from '@cqrs-outbox/core';
 import { describeWith, serviceUrl } from '../services/describe-with.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
 import { databaseOptions, type DatabaseOptions } from '../support/database.ts';
-import { Order, OrderState } from '../support/orders.ts';
-
-/** Changes an order, and tells of it. */
-class SetStatus extends Command {
-  status!: string;
-}
-
-@CommandHandler(SetStatus)
-class SetStatusHandler implements RequestHandler<SetStatus> {
-  static alsoDo: (em: SqlEntityManager) => Promise<void> = async () => undefined;
-
-  constructor(
-    private readonly em: EntityManager,
-    private readonly outbox: Outbox,
-  ) {}
-
-  async execute({ status }: SetStatus): Promise<void> {
-    const order = await this.em.findOneOrFail(Order, 1);
-    order.status = status;
-    this.outbox.append(OrderState.of({ orderId: 1, status }));
-    await SetStatusHandler.alsoDo(this.em as SqlEntityManager);
-  }
-}
+import { Order } from '../support/orders.ts';
+import { SetStatus, SetStatusHandler } from '../support/set-status.ts';
 
 interface Prepared {
   readonly name: string;
@@ -65,7 +33,7 @@ class Subject {
   private constructor(readonly test: TestApp) {}
 
   send(status: string): Promise<void> {
-    return this.test.app.get(RequestMediator).send(SetStatus.of({ status }));
+    return this.test.app.get(RequestMediator).send(SetStatus.of({ status, events: 1 }));
   }
 
   /** A message with its row in the inbox: outside of any context, as it comes. */

@@ -24,7 +24,7 @@ interface PgResult {
 export class PgPipeline implements PromiseLike<PgResult> {
   readonly #messages: readonly Message[];
   /** The names of those that are prepared, and of all that its connection has, once it is known which that is. */
-  #names: readonly string[] = [];
+  readonly #names: string[] = [];
   #prepared: Set<string> | undefined;
   readonly #settled = Promise.withResolvers<PgResult>();
   /** Of the last one that has ended, such as `INSERT 0 1`. */
@@ -81,10 +81,10 @@ export class PgPipeline implements PromiseLike<PgResult> {
   }
 
   private send(connection: PgConnection): void {
-    if (this.preparedStatements) this.#prepared = preparedOn(connection);
-    this.#names = this.#messages.map(({ text }) => this.preparedStatements?.nameOf(text) ?? '');
-    for (const [index, { text, values }] of this.#messages.entries()) {
-      const name = this.#names[index] ?? '';
+    this.#prepared = this.preparedStatements && preparedOn(connection);
+    for (const { text, values } of this.#messages) {
+      const name = this.preparedStatements?.nameOf(text) ?? '';
+      if (name) this.#names.push(name);
       if (!this.#prepared?.has(name)) {
         // It may be there after all.
         if (name) connection.close({ type: 'S', name });
@@ -104,7 +104,7 @@ export class PgPipeline implements PromiseLike<PgResult> {
   }
 
   handleReadyForQuery(): void {
-    for (const name of this.#names) if (name) this.#prepared?.add(name);
+    for (const name of this.#names) this.#prepared?.add(name);
     this.callback(undefined);
   }
 
