@@ -68,7 +68,7 @@ for (const { name, needs } of DATABASES) {
       };
       const without = await statementsOf(0);
       expect(without).toEqual(['begin', 'select orders', 'update orders', 'commit']);
-      const end = name === 'postgres' ? ['insert cqrs_outbox, commit'] : ['insert cqrs_outbox', 'commit'];
+      const end = name === 'libsql' ? ['insert cqrs_outbox', 'commit'] : ['insert cqrs_outbox, commit'];
       const withEvents = ['begin', 'select orders', 'update orders', ...end];
       await expect(statementsOf(1)).resolves.toEqual(withEvents);
       await expect(statementsOf(10)).resolves.toEqual(withEvents);

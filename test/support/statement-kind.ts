@@ -9,6 +9,7 @@ export function kindOf(statement: string): string {
 
 function kindOfOne(text: string): string {
   if (text === 'start transaction') return 'begin';
+  if (/^execute immediate if\(.*'commit'/.test(text)) return 'commit';
   const verb = /^[\s(]*(?<verb>\w+)/.exec(text)?.groups?.['verb'] ?? '';
   const outer = text.replace(/exists \([^()]*\)/g, '');
   const table =

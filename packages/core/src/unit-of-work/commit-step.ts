@@ -6,6 +6,7 @@ import type { EventMediator } from '../mediators/event-mediator.js';
 import type { WakeUp } from '../relay/wake-up.js';
 import { checkDomainEventLimits } from './domain-event-limits.js';
 import type { ExecutionScope } from './execution-scope.js';
+import type { PendingEvents } from './pending-events.js';
 import { RecordedEvent } from './recorded-event.js';
 import type { CommittedTransaction, CommittingTransaction, TransactionHooks } from './unit-of-work.js';
 
@@ -26,15 +27,13 @@ export class CommitStep implements TransactionHooks {
 
   completePart(transaction: CommittingTransaction): Promise<void> | undefined {
     this.collect(transaction);
-    return transaction.pending.isEmpty ? undefined : this.complete(transaction);
+    return this.complete(transaction);
   }
 
   beforeCommit(transaction: CommittingTransaction): Promise<void> | undefined {
     this.collect(transaction);
-    const { pending } = transaction;
-    if (!pending.isEmpty) return this.completeAndInsert(transaction);
-    pending.close();
-    return undefined;
+    const completing = this.complete(transaction);
+    return completing ? completing.then(() => this.insert(transaction)) : this.insert(transaction);
   }
 
   /** The relay is woken first: it need not wait for handlers. */
@@ -68,20 +67,20 @@ export class CommitStep implements TransactionHooks {
     }
   }
 
-  private async completeAndInsert(transaction: CommittingTransaction): Promise<void> {
-    await this.complete(transaction);
-    const entries = transaction.pending.takeEntries();
-    if (entries.length === 0) return;
-    const strictKeys = entries.filter(({ strictOrder }) => strictOrder).map(({ key }) => key);
-    // Before the ids are drawn, and nothing else is locked from here to the commit.
-    if (strictKeys.length > 0) await transaction.lockKeys([...new Set(strictKeys)]);
-    await transaction.insert(entries);
+  private complete(transaction: CommittingTransaction): Promise<void> | undefined {
+    const { pending } = transaction;
+    if (pending.hasUnhandled) return this.handleDomainEvents(transaction).then(() => checkFailure(pending));
+    checkFailure(pending);
+    return undefined;
   }
 
-  private async complete(transaction: CommittingTransaction): Promise<void> {
-    await this.handleDomainEvents(transaction);
-    const { failure } = transaction.pending;
-    if (failure) throw new UnitOfWorkRolledBackError(failure.cause);
+  private insert(transaction: CommittingTransaction): Promise<void> | undefined {
+    const entries = transaction.pending.takeEntries();
+    if (entries.length === 0) return undefined;
+    const strictKeys = entries.filter(({ strictOrder }) => strictOrder).map(({ key }) => key);
+    if (strictKeys.length === 0) return transaction.insert(entries);
+    // Before the ids are drawn, and nothing else is locked from here to the commit.
+    return transaction.lockKeys([...new Set(strictKeys)]).then(() => transaction.insert(entries));
   }
 
   private async handleDomainEvents(transaction: CommittingTransaction): Promise<void> {
@@ -113,4 +112,8 @@ export class CommitStep implements TransactionHooks {
       this.collect(transaction);
     });
   }
+}
+
+function checkFailure({ failure }: PendingEvents): void {
+  if (failure) throw new UnitOfWorkRolledBackError(failure.cause);
 }

@@ -27,10 +27,10 @@ export class PendingEvents {
     return this.#isClosed;
   }
 
-  /** At the end of a transaction: whether there is nothing to handle or insert before its commit, which may go ahead. */
-  get isEmpty(): boolean {
+  /** Whether there are domain events that were not handled yet. */
+  get hasUnhandled(): boolean {
     this.sort();
-    return this.#entries.length === 0 && this.#taken === this.#events.length && !this.#failure;
+    return this.#taken < this.#events.length;
   }
 
   /** Why this can't commit any more: a command that had joined it failed. */

@@ -18,8 +18,11 @@ export interface CommittingTransaction {
    * so can't deadlock. Others that lock one of the keys wait.
    */
   lockKeys(keys: readonly string[]): Promise<void>;
-  /** Writes all entries with one multi-row INSERT (and delayed ones with another), inside the transaction. */
-  insert(entries: readonly OutboxEntry[]): Promise<void>;
+  /**
+   * Writes all entries with one multi-row INSERT (and delayed ones with another), inside the transaction. No promise is returned where it
+   * goes together with COMMIT, which fails then if it does.
+   */
+  insert(entries: readonly OutboxEntry[]): Promise<void> | undefined;
 }
 
 /** What a store offers of a transaction that has committed. */

@@ -110,18 +110,19 @@ const MAX_ROWS = 1_000;
 const MAX_BYTES = 4 * 1024 * 1024;
 
 /** Cuts entries into what one INSERT can hold, in order. As a rule that is all of them. */
-export function* inserts(entries: readonly OutboxEntry[]): Generator<readonly OutboxEntry[]> {
-  let batch: OutboxEntry[] = [];
+export function inserts(entries: readonly OutboxEntry[]): (readonly OutboxEntry[])[] {
+  const batches: OutboxEntry[][] = [];
   let bytes = 0;
   for (const entry of entries) {
     const size = entry.payload?.length ?? 0;
-    if (batch.length > 0 && (batch.length === MAX_ROWS || bytes + size > MAX_BYTES)) {
-      yield batch;
-      batch = [];
-      bytes = 0;
+    const batch = batches.at(-1);
+    if (!batch || batch.length === MAX_ROWS || bytes + size > MAX_BYTES) {
+      batches.push([entry]);
+      bytes = size;
+    } else {
+      batch.push(entry);
+      bytes += size;
     }
-    batch.push(entry);
-    bytes += size;
   }
-  if (batch.length > 0) yield batch;
+  return batches;
 }

@@ -15,18 +15,18 @@ export class EntryInserter {
   }
 
   /** Insert entries in their order, and delayed ones where they wait. As a rule it is one. */
-  *statementsOf(entries: readonly OutboxEntry[]): Generator<CompiledQuery> {
+  statementsOf(entries: readonly OutboxEntry[]): readonly CompiledQuery[] {
     const [entry] = entries;
-    if (entry && entries.length === 1 && !isDelayed(entry)) {
-      yield CompiledQuery.raw(this.#one, toValues(entry));
-      return;
-    }
-    for (const batch of inserts(entries.filter((one) => !isDelayed(one))))
-      yield this.insertInto('cqrs_outbox', INSERTED_COLUMNS, batch.map(toValues));
-    for (const batch of inserts(entries.filter(isDelayed))) {
+    if (entry && entries.length === 1 && !isDelayed(entry))
+      return [CompiledQuery.raw(this.#one, toValues(entry))];
+    const atOnce = inserts(entries.filter((one) => !isDelayed(one))).map((batch) =>
+      this.insertInto('cqrs_outbox', INSERTED_COLUMNS, batch.map(toValues)),
+    );
+    const delayed = inserts(entries.filter(isDelayed)).map((batch) => {
       const rows = batch.map((one) => [...toValues(one), one.availableAt?.getTime() ?? 0]);
-      yield this.insertInto('cqrs_outbox_delayed', [...INSERTED_COLUMNS, 'available_at'], rows);
-    }
+      return this.insertInto('cqrs_outbox_delayed', [...INSERTED_COLUMNS, 'available_at'], rows);
+    });
+    return [...atOnce, ...delayed];
   }
 
   private insertInto(

@@ -34,7 +34,7 @@ export class LeftBegin {
   async sendFor<R>(query?: CompiledQuery): Promise<QueryResult<R> | undefined> {
     if (this.#state === 'answered') return undefined;
     if (this.#state !== 'left') return this.#state;
-    const together = query && isCountOnly(query) ? this.oneTrip?.([START, query]) : undefined;
+    const together = query && isCountOnly(query) ? this.oneTrip?.together([START, query]) : undefined;
     const { promise, resolve } = Promise.withResolvers<undefined>();
     this.#state = promise;
     try {

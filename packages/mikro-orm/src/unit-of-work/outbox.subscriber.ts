@@ -146,15 +146,18 @@ export class OutboxSubscriber implements EventSubscriber {
     };
   }
 
-  private async insert(transaction: object, entries: readonly OutboxEntry[]): Promise<void> {
-    const kysely = this.connection.asTransaction(transaction);
-    let last: CompiledQuery | undefined;
-    for (const statement of this.#inserter.statementsOf(entries)) {
-      if (last) await kysely.executeQuery(last);
-      last = statement;
-    }
-    if (last && !this.ledger.guardOf(transaction)?.leaveToCommit(last)) await kysely.executeQuery(last);
+  private insert(transaction: object, entries: readonly OutboxEntry[]): Promise<void> | undefined {
+    const statements = this.#inserter.statementsOf(entries);
+    const last = statements.at(-1);
+    const isLeft = last && this.ledger.guardOf(transaction)?.leaveToCommit(last);
     this.ledger.recordInserted(transaction, entries);
+    const now = isLeft ? statements.slice(0, -1) : statements;
+    return now.length > 0 ? this.send(transaction, now) : undefined;
+  }
+
+  private async send(transaction: object, statements: readonly CompiledQuery[]): Promise<void> {
+    const kysely = this.connection.asTransaction(transaction);
+    for (const statement of statements) await kysely.executeQuery(statement);
   }
 }
 

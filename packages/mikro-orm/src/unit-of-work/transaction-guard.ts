@@ -2,7 +2,6 @@ import type { AsyncLocalStorage } from 'node:async_hooks';
 import { UnitOfWorkRolledBackError } from '@cqrs-outbox/core';
 import { CompiledQuery, type DatabaseConnection, type QueryExecutor, type QueryResult } from 'kysely';
 import type { OutboxKysely, OutboxTransaction } from '../schema/tables.js';
-import { COMMIT } from '../store/one-trip/one-trip.js';
 import type { OutboxConnection } from '../store/outbox-connection.js';
 import { EndedTransactionError, refuseStatements } from './ended-transaction.js';
 import {
@@ -44,8 +43,8 @@ export class TransactionGuard implements StatementFilter {
   #transaction: OutboxTransaction | undefined;
   /** Where it is left for the first statement. */
   #begin: LeftBegin | undefined;
-  /** What is sent in place of COMMIT. */
-  #lastAndCommit: CompiledQuery | undefined;
+  /** Sends COMMIT, and what goes with it. */
+  #commit: (() => Promise<unknown>) | undefined;
   readonly #savepoints = new OpenSavepoints();
   readonly #cancellation: StatementCancellation | undefined;
   /** What Kysely has: in place of the connection, or the connection itself. */
@@ -145,15 +144,15 @@ export class TransactionGuard implements StatementFilter {
   }
 
   /**
-   * Has the last statement of the transaction sent together with COMMIT, which throws then what it throws.
+   * Has the last INSERT of the transaction sent together with COMMIT, which throws then what it throws.
    *
-   * @returns false when it must be sent before: where the database can't; where it may have to be cancelled, as COMMIT never is; and
-   *   on MariaDB, which tells of a KILL, or of `max_statement_time`, behind the COMMIT in a compound statement that has succeeded
+   * @returns false when it must be sent before: where the database can't; and where it may have to be cancelled, as COMMIT never is
    */
-  leaveToCommit(statement: CompiledQuery): boolean {
-    if (this.signal || this.#begin?.isLeft || this.outbox.dialect !== 'postgresql') return false;
-    this.#lastAndCommit = this.outbox.oneTrip?.([statement, COMMIT]);
-    return this.#lastAndCommit !== undefined;
+  leaveToCommit(insert: CompiledQuery): boolean {
+    const insertAndCommit = this.outbox.oneTrip?.insertAndCommit;
+    if (!insertAndCommit || this.signal || this.#begin?.isLeft) return false;
+    this.#commit = () => insertAndCommit(this.past, insert);
+    return true;
   }
 
   execute<R>(...args: ExecuteArguments): Promise<QueryResult<R>> {
@@ -212,7 +211,7 @@ export class TransactionGuard implements StatementFilter {
       if (verifying) await verifying;
       this.refuseAll();
     });
-    if (this.#lastAndCommit) await this.send(this.#lastAndCommit);
+    if (this.#commit) await this.#commit();
     else if (this.hasBegun) await this.send(...args);
     const leaving = this.leave();
     if (leaving) await leaving;

@@ -38,9 +38,15 @@ describe('Several statements in one', () => {
     const { client, asked } = databaseThat(() => Promise.resolve({ rows: [] }));
     const oneTrip = await findOneTrip(client, 'mysql', undefined);
     expect(asked).toEqual(['begin not atomic start transaction; commit; end']);
-    expect(oneTrip?.([START, INSERT, INSERT, COMMIT])).toMatchObject({
+    expect(oneTrip?.together([START, INSERT, INSERT, COMMIT])).toMatchObject({
       sql: 'begin not atomic start transaction; insert into t values (?); insert into t values (?); commit; end',
       parameters: [1, 1],
     });
+  });
+
+  it('do not end a transaction on MariaDB where the pool is none of mysql2', async () => {
+    const { client } = databaseThat(() => Promise.resolve({ rows: [] }));
+    for (const pool of [undefined, {}, { config: {}, query: () => undefined }])
+      await expect(findOneTrip(client, 'mysql', pool)).resolves.toMatchObject({ insertAndCommit: undefined });
   });
 });

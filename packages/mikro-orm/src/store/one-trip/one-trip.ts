@@ -2,6 +2,8 @@ import { Logger } from '@nestjs/common';
 import { CompiledQuery } from 'kysely';
 import type { SqlDialect } from '../../schema/sql-dialect.js';
 import type { OutboxKysely } from '../../schema/tables.js';
+import type { InsertAndCommit } from './insert-and-commit.js';
+import { findMariaDbCommit } from './mariadb-commit.js';
 import { PgPipeline } from './pg-pipeline.js';
 import { PgPreparedStatements } from './pg-prepared-statements.js';
 
@@ -9,11 +11,16 @@ import { PgPreparedStatements } from './pg-prepared-statements.js';
 export const START = CompiledQuery.raw('start transaction');
 export const COMMIT = CompiledQuery.raw('commit');
 
-/**
- * Makes one of several statements, which takes one round trip; when one of them fails, the database leaves out those behind it. The
- * result is how many rows the last one has written. PostgreSQL keeps them prepared.
- */
-export type OneTrip = (statements: readonly CompiledQuery[]) => CompiledQuery;
+/** What takes one round trip of several statements. PostgreSQL keeps them prepared. */
+export interface OneTrip {
+  /**
+   * Makes one of several; when one of them fails, the database leaves out those behind it. The result is how many rows the last one has
+   * written.
+   */
+  readonly together: (statements: readonly CompiledQuery[]) => CompiledQuery;
+  /** Undefined where the database can begin a transaction so, but not end it. */
+  readonly insertAndCommit: InsertAndCommit | undefined;
+}
 
 const logger = new Logger('CqrsOutbox');
 
@@ -32,7 +39,7 @@ export function isCountOnly(query: CompiledQuery): boolean {
 /**
  * Undefined where the database, or its driver, has nothing of the kind.
  *
- * @param pool what `client` works with, if it is one of `pg`
+ * @param pool what `client` works with, if it is one of `pg` or `mysql2`
  */
 export async function findOneTrip(
   client: OutboxKysely,
@@ -41,7 +48,8 @@ export async function findOneTrip(
 ): Promise<OneTrip | undefined> {
   switch (dialect) {
     case 'mysql':
-      return (await isAccepted(client, compound([START, COMMIT]))) ? compound : undefined;
+      if (!(await isAccepted(client, compound([START, COMMIT])))) return undefined;
+      return { together: compound, insertAndCommit: await findMariaDbCommit(client, pool) };
     case 'postgresql':
       return findPipeline(client, pool);
     case 'sqlite':
@@ -65,7 +73,13 @@ async function findPipeline(client: OutboxKysely, pool: unknown): Promise<OneTri
   // The COMMIT of a statement that was given up would take effect when the statement has ended after all.
   if (!isKnown || probe.hasTimeLimit) return undefined;
   const prepared = await PgPreparedStatements.find(pool);
-  return (statements) => toQuery(new PgPipeline(statements, prepared));
+  const together: OneTrip['together'] = (statements) => toQuery(new PgPipeline(statements, prepared));
+  return {
+    together,
+    insertAndCommit: async (connection, insert) => {
+      await connection.executeQuery(together([insert, COMMIT]));
+    },
+  };
 }
 
 /** Kysely hands to `pg` what it takes for a text. */
