@@ -25,7 +25,11 @@ export class StatementCounter {
   #statements: string[] = [];
   readonly #known = new WeakSet<object>();
 
-  private constructor(private readonly onStatement: OnStatement = () => undefined) {}
+  readonly #onStatement: OnStatement;
+
+  private constructor(onStatement: OnStatement = () => undefined) {
+    this.#onStatement = onStatement;
+  }
 
   /** Takes the statements since the last time, oldest first. */
   take(): string[] {
@@ -41,7 +45,7 @@ export class StatementCounter {
       connection[method] = (...args: unknown[]) => {
         const statement = textOf(args[0]);
         this.#statements.push(statement);
-        this.onStatement(statement, connection);
+        this.#onStatement(statement, connection);
         return original.apply(connection, args);
       };
     }

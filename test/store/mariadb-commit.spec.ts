@@ -27,7 +27,7 @@ describeWith(['mariadb'], 'The INSERT of events and COMMIT in one round trip, on
   const start = async (driverOptions: object = {}, onStatement?: OnStatement): Promise<void> => {
     test = await createTestApp({
       database: 'mariadb',
-      options: { transport: new NullTransport() },
+      options: { transport: new NullTransport(), maxPayloadBytes: 10_000_000 },
       providers: [SetStatusHandler],
       // One connection: who did not give it back would be noticed.
       orm: { ...databaseOptions('mariadb'), pool: { max: 1 }, driverOptions } as never,
@@ -161,6 +161,16 @@ describeWith(['mariadb'], 'The INSERT of events and COMMIT in one round trip, on
     );
     expect(Number(row?.events)).toBe(10);
     expect(Number(row?.bytes)).toBeGreaterThan(9_000_000);
+  });
+
+  it('fail with what the server says of an INSERT that is longer than it takes', async () => {
+    await start();
+    await run('alter table orders modify status longtext');
+    // As hexadecimal digits it has twice its length, over the 16 MiB of `max_allowed_packet`.
+    await expect(send('x'.repeat(9_000_000))).rejects.toMatchObject({ code: 'ER_NET_PACKET_TOO_LARGE' });
+    expect(await found()).toEqual({ status: 'new', events: 0 });
+    await send('sent');
+    expect(await found()).toEqual({ status: 'sent', events: 1 });
   });
 
   it.each([

@@ -85,13 +85,8 @@ export class PendingEvents {
   /** Takes all entries, for the insert. From then on this is closed. */
   takeEntries(): OutboxEntry[] {
     this.sort();
-    this.close();
-    return this.#entries.splice(0);
-  }
-
-  /** Nothing may come any more. */
-  close(): void {
     this.#isClosed = true;
+    return this.#entries.splice(0);
   }
 
   /** Drops all, at a rollback. */

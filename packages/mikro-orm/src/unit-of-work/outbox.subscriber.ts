@@ -151,8 +151,8 @@ export class OutboxSubscriber implements EventSubscriber {
     const last = statements.at(-1);
     const isLeft = last && this.ledger.guardOf(transaction)?.leaveToCommit(last);
     this.ledger.recordInserted(transaction, entries);
-    const now = isLeft ? statements.slice(0, -1) : statements;
-    return now.length > 0 ? this.send(transaction, now) : undefined;
+    const toSend = isLeft ? statements.slice(0, -1) : statements;
+    return toSend.length > 0 ? this.send(transaction, toSend) : undefined;
   }
 
   private async send(transaction: object, statements: readonly CompiledQuery[]): Promise<void> {

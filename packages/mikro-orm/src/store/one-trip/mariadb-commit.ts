@@ -29,6 +29,11 @@ const NOTHING = CompiledQuery.raw('do 0');
 
 /** That of the answer to a statement of one packet. */
 const SEQUENCE_ID_OF_ANSWER = 1;
+/**
+ * Behind a longer one COMMIT waits for its answer: it gains nothing, and a server that refuses the packet for its length closes the
+ * connection, so that its error is lost when there is more to read.
+ */
+const MAX_TEXT_LENGTH = 64 * 1024;
 
 const logger = new Logger('CqrsOutbox');
 
@@ -58,16 +63,19 @@ export async function findMariaDbCommit(
 
 /** As a command of `mysql2`: `connection.query()` takes one in place of a text, and Kysely hands on what it takes for one. */
 class PipelinedCommit {
-  readonly #settled = Promise.withResolvers<undefined>();
-  readonly #texts: readonly string[];
-  #parts: readonly MySqlCommand[] = [];
-  #answered = 0;
-  #error: Error | undefined;
-
   /** For those who look at what is sent. */
   sql: string;
   /** `mysql2` would put them into the text. */
   readonly values: readonly unknown[] = [];
+  readonly settled: Promise<undefined>;
+  /** Also for a connection that is lost. What traces `mysql2` puts one in its place. */
+  onResult: Callback;
+
+  readonly #commit: string;
+  /** Those that were sent, and how many of them have been answered. */
+  #sent: MySqlCommand[] = [];
+  #answered = 0;
+  #error: Error | undefined;
 
   /** @param minRows so many rows `first` must write, for COMMIT to follow */
   constructor(
@@ -75,12 +83,18 @@ class PipelinedCommit {
     private readonly first: CompiledQuery,
     minRows: number,
   ) {
-    // What is no COMMIT is no statement at all: an error, and nobody takes it for one.
-    const commit = `execute immediate if(row_count() >= ${minRows}, 'commit', 'not committed')`;
-    this.#texts = [first.sql, commit];
-    this.sql = this.#texts.join('; ');
-    // `mysql2` knows its commands by it.
+    // 'not committed' is no statement: the server answers with an error, and commits nothing.
+    this.#commit = `execute immediate if(row_count() >= ${minRows}, 'commit', 'not committed')`;
+    this.sql = `${first.sql}; ${this.#commit}`;
+    // `connection.query()` compares it with its own, and takes what is another's for options.
     Object.assign(this, { constructor: Query });
+    const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+    this.settled = promise;
+    this.onResult = (error) => {
+      const cause = this.#error ?? error;
+      if (cause) reject(cause);
+      else resolve(undefined);
+    };
   }
 
   toString(): string {
@@ -92,52 +106,56 @@ class PipelinedCommit {
     return PipelinedCommit.name;
   }
 
-  /** Also when the connection is lost. What traces `mysql2` puts one in its place. */
-  onResult: Callback = (error) => {
-    if (error) this.#settled.reject(error);
-    else this.#settled.resolve(undefined);
-  };
-
   execute(packet: object | undefined, connection: MySqlConnection): boolean {
-    if (packet) return this.receive(packet, connection);
-    const [first = '', commit = ''] = this.#texts;
-    const note: Callback = (error) => {
-      this.#error ??= error ?? undefined;
-    };
-    this.#parts = [connection.format(first, this.first.parameters), commit].map(
-      (sql) => new this.Query({ sql }, note),
-    );
+    return packet ? this.receive(packet, connection) : this.begin(connection);
+  }
+
+  private begin(connection: MySqlConnection): false {
+    const text = connection.format(this.first.sql, this.first.parameters);
     connection.stream.cork();
     try {
-      for (const part of this.#parts) part.execute(undefined, connection);
+      this.send(text, connection);
+      if (text.length <= MAX_TEXT_LENGTH) this.send(this.#commit, connection);
     } finally {
       connection.stream.uncork();
     }
     return false;
   }
 
+  private send(sql: string, connection: MySqlConnection): void {
+    const note: Callback = (error) => {
+      if (error) this.#error ??= error;
+    };
+    const command = new this.Query({ sql }, note);
+    this.#sent.push(command);
+    command.execute(undefined, connection);
+  }
+
   private receive(packet: object, connection: MySqlConnection): boolean {
-    const isAnswered = this.#parts[this.#answered]?.execute(packet, connection);
-    if (!isAnswered) return false;
+    if (!this.#sent[this.#answered]?.execute(packet, connection)) return false;
     this.#answered += 1;
-    if (this.#answered === this.#parts.length) {
+    const isLast = this.#answered === 2 || (this.#error && this.#sent.length === 1);
+    if (isLast) {
       this.onResult(this.#error);
       return true;
     }
-    connection.sequenceId = SEQUENCE_ID_OF_ANSWER;
+    if (this.#sent.length === 1) this.send(this.#commit, connection);
+    else connection.sequenceId = SEQUENCE_ID_OF_ANSWER;
     return false;
   }
 
   /** Without rows: ends when both are answered. */
   // eslint-disable-next-line require-yield
   async *stream(): AsyncGenerator<never> {
-    await this.#settled.promise;
+    await this.settled;
   }
 }
 
 /** As a stream, for which Kysely hands over no callback: `mysql2` would not call that of a command that it has not made. */
 async function send(connection: SendingConnection, commit: PipelinedCommit): Promise<void> {
   await connection.streamQuery(CompiledQuery.raw(commit as unknown as string), 1).next();
+  // Kysely keeps some errors of a stream to itself.
+  await commit.settled;
 }
 
 /** By one that `mysql2` has made: there may be several copies of it. */
