@@ -24,7 +24,6 @@ export class StatementCounter {
 
   #statements: string[] = [];
   readonly #known = new WeakSet<object>();
-
   readonly #onStatement: OnStatement;
 
   private constructor(onStatement: OnStatement = () => undefined) {

@@ -1,42 +1,25 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
-import { NullTransport, RequestMediator } from '@cqrs-outbox/core';
 import { StatementCounter } from '../../bench/servers/statement-counter.ts';
 import { describeWith } from '../services/describe-with.ts';
-import { createTestApp, type TestApp } from '../support/app.ts';
-import { databaseOptions, DATABASES, END_OWN_CONNECTION } from '../support/database.ts';
-import { Order } from '../support/orders.ts';
-import { SetStatus, SetStatusHandler } from '../support/set-status.ts';
+import { DATABASES, END_OWN_CONNECTION } from '../support/database.ts';
+import { SetStatusHandler } from '../support/set-status.ts';
+import { SetStatusApp } from '../support/set-status-app.ts';
 import { kindOf } from '../support/statement-kind.ts';
 
 const AWKWARD = `it's "100%" \\ ; commit; ? $1 {} é`;
 
 for (const { name, needs } of DATABASES) {
   describeWith(needs, `The INSERT of events, and COMMIT, on ${name}`, () => {
-    let test: TestApp;
-
-    const start = async (): Promise<TestApp> => {
-      // One connection: who did not give it back would be noticed.
-      const orm = { ...databaseOptions(name), pool: { max: 1 } };
-      const started = await createTestApp({
-        database: name,
-        options: { transport: new NullTransport() },
-        providers: [SetStatusHandler],
-        orm: name === 'libsql' ? databaseOptions(name) : orm,
-        ownsDatabase: true,
-      });
-      await started.orm.em.fork().insert(Order, { id: 1, status: 'new' });
-      return started;
-    };
+    let test: SetStatusApp;
 
     beforeEach(async () => {
-      SetStatusHandler.alsoDo = async () => undefined;
-      test = await start();
+      // One connection: who did not give it back would be noticed.
+      test = await SetStatusApp.start(name, name === 'libsql' ? {} : { pool: { max: 1 } });
     });
     afterEach(() => test.close());
 
-    const send = (status: string, events = 1): Promise<void> =>
-      test.app.get(RequestMediator).send(SetStatus.of({ status, events }));
-    const run = <T>(sql: string): Promise<T[]> => test.orm.em.fork().execute<T[]>(sql);
+    const send = (status: string, events = 1): Promise<void> => test.send(status, events);
+    const run = <T>(sql: string): Promise<T[]> => test.run(sql);
     const found = async () => {
       const [{ status } = {}] = await run<{ status: string }>('select status from orders');
       const rows = await run<{ payload: Uint8Array }>('select payload from cqrs_outbox order by id');
@@ -99,18 +82,10 @@ for (const { name, needs } of DATABASES) {
 }
 
 describeWith(['postgres'], 'The INSERT of events and COMMIT in one, on PostgreSQL', () => {
-  let test: TestApp | undefined;
+  let test: SetStatusApp | undefined;
 
   const start = async (driverOptions: object = {}): Promise<StatementCounter> => {
-    SetStatusHandler.alsoDo = async () => undefined;
-    test = await createTestApp({
-      database: 'postgres',
-      options: { transport: new NullTransport() },
-      providers: [SetStatusHandler],
-      orm: { ...databaseOptions('postgres'), pool: { max: 1 }, driverOptions } as never,
-      ownsDatabase: true,
-    });
-    await test.orm.em.fork().insert(Order, { id: 1, status: 'new' });
+    test = await SetStatusApp.start('postgres', { pool: { max: 1 }, driverOptions });
     return StatementCounter.attach(test.orm);
   };
   afterEach(async () => {
@@ -118,9 +93,8 @@ describeWith(['postgres'], 'The INSERT of events and COMMIT in one, on PostgreSQ
     test = undefined;
   });
 
-  const send = (status: string): Promise<void> =>
-    test!.app.get(RequestMediator).send(SetStatus.of({ status, events: 1 }));
-  const run = <T>(sql: string): Promise<T[]> => test!.orm.em.fork().execute<T[]>(sql);
+  const send = (status: string): Promise<void> => test!.send(status);
+  const run = <T>(sql: string): Promise<T[]> => test!.run(sql);
   const counts = async (): Promise<unknown> =>
     (await run(`select (select status from orders), (select count(*) from cqrs_outbox)`))[0];
 

@@ -1,10 +1,8 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
-import { InboxStore, NullTransport, RequestMediator, UnitOfWork } from '@cqrs-outbox/core';
+import { InboxStore, UnitOfWork } from '@cqrs-outbox/core';
 import { describeWith, serviceUrl } from '../services/describe-with.ts';
-import { createTestApp, type TestApp } from '../support/app.ts';
-import { databaseOptions, type DatabaseOptions } from '../support/database.ts';
-import { Order } from '../support/orders.ts';
-import { SetStatus, SetStatusHandler } from '../support/set-status.ts';
+import { SetStatusHandler } from '../support/set-status.ts';
+import { SetStatusApp } from '../support/set-status-app.ts';
 
 interface Prepared {
   readonly name: string;
@@ -16,29 +14,20 @@ interface Prepared {
 /** An application with commands, and messages in its inbox. */
 class Subject {
   static async start(pool: { readonly max: number }, clientUrl: string): Promise<Subject> {
-    SetStatusHandler.alsoDo = async () => undefined;
-    const test = await createTestApp({
-      database: 'postgres',
-      options: { transport: new NullTransport() },
-      providers: [SetStatusHandler],
-      orm: { ...databaseOptions('postgres'), clientUrl, pool } as DatabaseOptions,
-      ownsDatabase: true,
-    });
-    await test.orm.em.fork().insert(Order, { id: 1, status: 'new' });
-    return new Subject(test);
+    return new Subject(await SetStatusApp.start('postgres', { clientUrl, pool }));
   }
 
   #messages = 0;
 
-  private constructor(readonly test: TestApp) {}
+  private constructor(private readonly app: SetStatusApp) {}
 
   send(status: string): Promise<void> {
-    return this.test.app.get(RequestMediator).send(SetStatus.of({ status, events: 1 }));
+    return this.app.send(status);
   }
 
   /** A message with its row in the inbox: outside of any context, as it comes. */
   async receive(status: string): Promise<void> {
-    const { app, orm } = this.test;
+    const { app, orm } = this.app;
     await app.get(UnitOfWork).runInTransaction(async () => {
       await app.get(InboxStore).record(`message ${(this.#messages += 1)}`, 'handler');
       await orm.em.execute('update orders set status = ?', [status]);
@@ -46,7 +35,11 @@ class Subject {
   }
 
   run<T>(sql: string): Promise<T[]> {
-    return this.test.orm.em.fork().execute<T[]>(sql);
+    return this.app.run<T>(sql);
+  }
+
+  close(): Promise<void> {
+    return this.app.close();
   }
 
   async counts(): Promise<unknown> {
@@ -73,7 +66,7 @@ describeWith(['postgres'], 'The statements of the outbox and the inbox, prepared
     // One connection, so that what is asked for is that of the application.
     subject = await Subject.start({ max: 1 }, serviceUrl('postgres'));
   });
-  afterEach(() => subject.test.close());
+  afterEach(() => subject.close());
 
   it('are so once for each connection', async () => {
     for (const status of ['a', 'b', 'c']) await subject.send(status);
@@ -171,7 +164,7 @@ describeWith(
         const prepared = await Promise.all(rounds.map(() => subject.prepared()));
         expect(prepared).toEqual(rounds.map(() => ({})));
       } finally {
-        await subject.test.close();
+        await subject.close();
       }
     });
   },

@@ -1,9 +1,10 @@
 import type { DatabaseConnection } from 'kysely';
+import type { SendingConnection } from '../store/one-trip/insert-and-commit.js';
 import type { StatementFilter } from './guarded-connection.js';
 
 /** The way to the database past the filter, and what takes the filter away. */
 export interface PatchedConnection {
-  readonly past: Pick<DatabaseConnection, 'executeQuery' | 'streamQuery'>;
+  readonly past: SendingConnection;
   readonly restore: () => void;
 }
 

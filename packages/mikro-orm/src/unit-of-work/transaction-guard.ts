@@ -2,6 +2,7 @@ import type { AsyncLocalStorage } from 'node:async_hooks';
 import { UnitOfWorkRolledBackError } from '@cqrs-outbox/core';
 import { CompiledQuery, type DatabaseConnection, type QueryExecutor, type QueryResult } from 'kysely';
 import type { OutboxKysely, OutboxTransaction } from '../schema/tables.js';
+import type { SendingConnection } from '../store/one-trip/insert-and-commit.js';
 import type { OutboxConnection } from '../store/outbox-connection.js';
 import { EndedTransactionError, refuseStatements } from './ended-transaction.js';
 import {
@@ -320,7 +321,7 @@ export class TransactionGuard implements StatementFilter {
   }
 
   /** The way to the database. */
-  private get past(): PatchedConnection['past'] {
+  private get past(): SendingConnection {
     return this.#patched?.past ?? this.connection;
   }
 }

@@ -1,6 +1,6 @@
 import type { CompiledQuery, DatabaseConnection } from 'kysely';
 
-/** The connection of a transaction. */
+/** The ways by which a connection sends statements. */
 export type SendingConnection = Pick<DatabaseConnection, 'executeQuery' | 'streamQuery'>;
 
 /**

@@ -73,7 +73,7 @@ class PipelinedCommit {
 
   readonly #commit: string;
   /** Those that were sent, and how many of them have been answered. */
-  #sent: MySqlCommand[] = [];
+  readonly #sent: MySqlCommand[] = [];
   #answered = 0;
   #error: Error | undefined;
 
@@ -134,14 +134,16 @@ class PipelinedCommit {
   private receive(packet: object, connection: MySqlConnection): boolean {
     if (!this.#sent[this.#answered]?.execute(packet, connection)) return false;
     this.#answered += 1;
-    const isLast = this.#answered === 2 || (this.#error && this.#sent.length === 1);
-    if (isLast) {
-      this.onResult(this.#error);
-      return true;
+    if (this.#answered < this.#sent.length) {
+      connection.sequenceId = SEQUENCE_ID_OF_ANSWER;
+      return false;
     }
-    if (this.#sent.length === 1) this.send(this.#commit, connection);
-    else connection.sequenceId = SEQUENCE_ID_OF_ANSWER;
-    return false;
+    if (this.#answered === 1 && !this.#error) {
+      this.send(this.#commit, connection);
+      return false;
+    }
+    this.onResult(this.#error);
+    return true;
   }
 
   /** Without rows: ends when both are answered. */
