@@ -14,8 +14,7 @@ const MIN_RATIO = 0.9;
 export async function measureBacklog(context: DatabaseContext): Promise<Measurement[]> {
   const { entries: size } = context;
   const measurements: Measurement[] = [];
-  // What a small heap changes, `memory` shows.
-  for (const { what, isFloor, ...kind } of PROCESS_KINDS.filter(({ flags }) => flags.length === 0)) {
+  for (const { what, isFloor, ...kind } of PROCESS_KINDS) {
     const runs = await drainInProcesses(context, size, kind);
     const suffix = `${what}, ${context.database.name}`;
     const work = `backlog ${size}`;

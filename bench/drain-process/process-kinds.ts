@@ -1,14 +1,18 @@
 import type { ProcessKind } from './drain-in-process.ts';
 
-/** As Node sets itself up where little memory is allowed: without, it collects late where the machine has much. */
-const SMALL = ['--max-old-space-size=128', '--max-semi-space-size=8'];
+/**
+ * The heap that Node gives itself in a container of 512 MB, its young generation included: `heap_size_limit` and the size
+ * of the new space are the same in a cgroup with `memory.limit_in_bytes` of 536,870,912. Where the machine has much memory
+ * and no limit, it collects late.
+ */
+const CONTAINER = { name: 'container of 512 MB', flags: ['--max-heap-size=259'] };
 
 /** The relay with each client. */
 const RELAYS: readonly (ProcessKind & { readonly what: string })[] = [
   { what: 'client of Nest', client: 'nest', flags: [] },
-  { what: 'client of Nest, heap of 128 MB', client: 'nest', flags: SMALL },
+  { what: `client of Nest, ${CONTAINER.name}`, client: 'nest', flags: CONTAINER.flags },
   { what: '@platformatic/kafka', client: 'platformatic', flags: [] },
-  { what: '@platformatic/kafka, heap of 128 MB', client: 'platformatic', flags: SMALL },
+  { what: `@platformatic/kafka, ${CONTAINER.name}`, client: 'platformatic', flags: CONTAINER.flags },
 ];
 
 /** The processes whose memory is measured; the first is there to compare with. */
