@@ -151,11 +151,14 @@ describeWith(['mariadb'], 'The INSERT of events and COMMIT in one round trip, on
     expect(Number(row?.bytes)).toBeGreaterThan(9_000_000);
   });
 
-  it('fail with what the server says of an INSERT that is longer than it takes', async () => {
+  it('fail when the INSERT is longer than the server takes', async () => {
     await start();
     await run('alter table orders modify status longtext');
     // As hexadecimal digits it has twice its length, over the 16 MiB of `max_allowed_packet`.
-    await expect(send('x'.repeat(9_000_000))).rejects.toMatchObject({ code: 'ER_NET_PACKET_TOO_LARGE' });
+    // The server says so and closes, with the rest unread: a reset may come before what it says.
+    await expect(send('x'.repeat(9_000_000))).rejects.toMatchObject({
+      code: expect.stringMatching(/^(ER_NET_PACKET_TOO_LARGE|ECONNRESET|EPIPE)$/) as unknown,
+    });
     expect(await found()).toEqual({ status: 'new', events: 0 });
     await send('sent');
     expect(await found()).toEqual({ status: 'sent', events: 1 });

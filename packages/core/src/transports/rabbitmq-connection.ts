@@ -45,11 +45,12 @@ export function listenToChannels(connection: ConnectionManager, made?: ChannelWr
   listenedTo.add(connection);
   made?.on('error', onChannelError);
   const createChannel = connection.createChannel.bind(connection);
-  connection.createChannel = (options) => {
+  const createListenedTo: typeof createChannel = (options) => {
     const channel = createChannel(options);
     channel.on('error', onChannelError);
     return channel;
   };
+  connection.createChannel = createListenedTo;
 }
 
 function onChannelError(error: unknown): void {

@@ -24,8 +24,7 @@ export function keepStatements(database: unknown): void {
   if (!isDatabase(database) || database[KEPT]) return;
   const kept = new Map<string, unknown>();
   const prepare = database.prepare.bind(database);
-  database[KEPT] = kept;
-  database.prepare = (sql) => {
+  const prepareOnce: typeof prepare = (sql) => {
     const known = kept.get(sql);
     if (known) return known;
     const statement = prepare(sql);
@@ -33,6 +32,7 @@ export function keepStatements(database: unknown): void {
       kept.set(sql, statement);
     return statement;
   };
+  Object.assign(database, { [KEPT]: kept, prepare: prepareOnce });
 }
 
 /** Whether libSQL opens a file, or memory, and no server or a replica of one: such connections MikroORM replaces all the time. */

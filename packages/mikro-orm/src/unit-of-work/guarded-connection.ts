@@ -71,8 +71,9 @@ export function withConnections(
   let copy: OutboxKysely = client.withoutPlugins();
   for (const plugin of client.getExecutor().plugins) copy = copy.withPlugin(plugin);
   const executor = copy.getExecutor();
-  const provideConnection = executor.provideConnection.bind(executor);
-  executor.provideConnection = (consumer, options) =>
-    provideConnection((connection) => consumer(convert(connection)), options);
+  const provideReal = executor.provideConnection.bind(executor);
+  const provideConnection: typeof provideReal = (consumer, options) =>
+    provideReal((connection) => consumer(convert(connection)), options);
+  Object.assign(executor, { provideConnection });
   return copy;
 }

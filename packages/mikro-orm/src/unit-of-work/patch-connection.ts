@@ -13,8 +13,11 @@ export function patchConnection(connection: DatabaseConnection, filter: Statemen
   // Called on the connection; bound, they would be wrapped once more by each transaction.
   // eslint-disable-next-line @typescript-eslint/unbound-method
   const { executeQuery, streamQuery } = connection;
-  connection.executeQuery = (...args) => filter.execute(...args);
-  connection.streamQuery = (...args) => filter.stream(...args);
+  const filtered: Pick<DatabaseConnection, 'executeQuery' | 'streamQuery'> = {
+    executeQuery: (...args) => filter.execute(...args),
+    streamQuery: (...args) => filter.stream(...args),
+  };
+  Object.assign(connection, filtered);
   return {
     past: {
       executeQuery: (...args) => executeQuery.apply(connection, args) as never,

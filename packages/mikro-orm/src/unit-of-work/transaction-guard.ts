@@ -44,8 +44,8 @@ export class TransactionGuard implements StatementFilter {
   #transaction: OutboxTransaction | undefined;
   /** Where it is left for the first statement. */
   #begin: LeftBegin | undefined;
-  /** Sends COMMIT, and what goes with it. */
-  #commit: (() => Promise<unknown>) | undefined;
+  /** What COMMIT goes together with. */
+  #lastInsert: CompiledQuery | undefined;
   readonly #savepoints = new OpenSavepoints();
   readonly #cancellation: StatementCancellation | undefined;
   /** What Kysely has: in place of the connection, or the connection itself. */
@@ -90,8 +90,7 @@ export class TransactionGuard implements StatementFilter {
       return (guard.#guarded = new GuardedConnection(connection, guard));
     });
     const transaction = await guarded.startTransaction().execute();
-    // Minor garbage collections take what is here for alive, and all that a guard leads to would stay until a major one.
-    const [guard] = made.splice(0);
+    const [guard] = made;
     if (!guard) throw new TypeError('The transaction has no connection.');
     guard.opened(transaction);
     return { transaction, guard };
@@ -110,7 +109,7 @@ export class TransactionGuard implements StatementFilter {
     this.#begin = new LeftBegin(
       (query) => this.send(query),
       this.outbox.oneTrip,
-      (cause) => (this.#refusal ??= () => endedBy(cause)),
+      (cause) => this.refuse(endedBy.bind(undefined, cause)),
     );
   }
 
@@ -150,9 +149,8 @@ export class TransactionGuard implements StatementFilter {
    * @returns false when it must be sent before: where the database can't; and where it may have to be cancelled, as COMMIT never is
    */
   leaveToCommit(insert: CompiledQuery): boolean {
-    const insertAndCommit = this.outbox.oneTrip?.insertAndCommit;
-    if (!insertAndCommit || this.signal || this.#begin?.isLeft) return false;
-    this.#commit = () => insertAndCommit(this.past, insert);
+    if (!this.outbox.oneTrip?.insertAndCommit || this.signal || this.#begin?.isLeft) return false;
+    this.#lastInsert = insert;
     return true;
   }
 
@@ -212,11 +210,16 @@ export class TransactionGuard implements StatementFilter {
       if (verifying) await verifying;
       this.refuseAll();
     });
-    if (this.#commit) await this.#commit();
-    else if (this.hasBegun) await this.send(...args);
+    await this.sendCommit(args);
     const leaving = this.leave();
     if (leaving) await leaving;
     return NOTHING;
+  }
+
+  private async sendCommit(args: ExecuteArguments): Promise<void> {
+    const insertAndCommit = this.outbox.oneTrip?.insertAndCommit;
+    if (this.#lastInsert && insertAndCommit) await insertAndCommit(this.past, this.#lastInsert);
+    else if (this.hasBegun) await this.send(...args);
   }
 
   private async rollback(args: ExecuteArguments): Promise<QueryResult<never>> {
@@ -287,8 +290,13 @@ export class TransactionGuard implements StatementFilter {
     if (part?.guard === this && part.isOver) throw new EndedTransactionError();
   }
 
+  /** @param refusal makes what is thrown; the first one counts */
+  private refuse(refusal: () => Error): void {
+    this.#refusal ??= refusal;
+  }
+
   private refuseAll(): void {
-    this.#refusal ??= () => new EndedTransactionError();
+    this.refuse(ended);
   }
 
   /** @returns what is to be thrown */
@@ -298,7 +306,7 @@ export class TransactionGuard implements StatementFilter {
     if (this.#refusal || isRefusalOfAborted(cause)) return cause;
     this.#failure = { cause };
     if (await isGoneAfter(cause, this.outbox.dialect, (statement) => this.ask(statement)))
-      this.#refusal = () => endedBy(cause);
+      this.refuse(endedBy.bind(undefined, cause));
     return cause;
   }
 
@@ -324,6 +332,10 @@ export class TransactionGuard implements StatementFilter {
   private get past(): SendingConnection {
     return this.#patched?.past ?? this.connection;
   }
+}
+
+function ended(): EndedTransactionError {
+  return new EndedTransactionError();
 }
 
 function endedBy(cause: unknown): UnitOfWorkRolledBackError {

@@ -90,11 +90,12 @@ class PipelinedCommit {
     Object.assign(this, { constructor: Query });
     const { promise, resolve, reject } = Promise.withResolvers<undefined>();
     this.settled = promise;
-    this.onResult = (error) => {
+    const settle: Callback = (error) => {
       const cause = this.#error ?? error;
       if (cause) reject(cause);
       else resolve(undefined);
     };
+    this.onResult = settle;
   }
 
   toString(): string {
