@@ -1,7 +1,11 @@
+import Database from 'libsql';
 import { MariaDbRows } from '../servers/mariadb-rows.ts';
 import type { DatabaseAddress } from '../servers/outbox-database.ts';
 import { PostgresRows } from '../servers/postgres-rows.ts';
 import { INSERT, rowOf } from './insert-by-hand.ts';
+
+/** The application's connection has the same file. */
+const BUSY_TIMEOUT_MS = 10_000;
 
 /** A connection of a pool. */
 interface Session {
@@ -19,11 +23,15 @@ interface Sessions {
 
 /** The statements of a command by the driver alone: shows what one INSERT more costs where nothing else is done. */
 export class BareTransactions {
-  /** Undefined for libSQL, which has no server, and answers at once. */
-  static open(address: DatabaseAddress, dbName: string, connections: number): BareTransactions | undefined {
-    if (address.name === 'libsql') return undefined;
-    const open = address.name === 'mariadb' ? mariaDbSessions : postgresSessions;
-    return new BareTransactions(open(address.url, dbName, connections));
+  static open({ name, url }: DatabaseAddress, dbName: string, connections: number): BareTransactions {
+    switch (name) {
+      case 'mariadb':
+        return new BareTransactions(mariaDbSessions(url, dbName, connections));
+      case 'postgres':
+        return new BareTransactions(postgresSessions(url, dbName, connections));
+      case 'libsql':
+        return new BareTransactions(libSqlSessions(dbName));
+    }
   }
 
   readonly #sessions: Sessions;
@@ -57,4 +65,27 @@ function postgresSessions(url: string, database: string, connections: number): S
   let places = 0;
   const insert = INSERT.replaceAll('?', () => `$${++places}`);
   return { insert, connect: () => pool.connect(), close: () => pool.end() };
+}
+
+/** One, as MikroORM has: SQLite has one writer at a time. The INSERT stays prepared, as with the outbox. */
+function libSqlSessions(path: string): Sessions {
+  const connection = new Database(path, { timeout: BUSY_TIMEOUT_MS });
+  const insert = connection.prepare(INSERT);
+  let free = Promise.resolve(undefined);
+  return {
+    insert: INSERT,
+    connect: async () => {
+      const { promise, resolve } = Promise.withResolvers<undefined>();
+      const before = free;
+      free = promise;
+      await before;
+      const query = async (sql: string, values: unknown[] = []): Promise<unknown> => {
+        if (sql === INSERT) return insert.run(values);
+        const statement = connection.prepare(sql);
+        return statement.reader ? statement.all(values) : statement.run(values);
+      };
+      return { query, release: () => resolve(undefined) };
+    },
+    close: async () => void connection.close(),
+  };
 }
