@@ -44,8 +44,8 @@ export class TransactionGuard implements StatementFilter {
   #transaction: OutboxTransaction | undefined;
   /** Where it is left for the first statement. */
   #begin: LeftBegin | undefined;
-  /** What COMMIT goes together with. */
-  #lastInsert: CompiledQuery | undefined;
+  /** Sends COMMIT, and what goes with it. */
+  #commit: (() => Promise<unknown>) | undefined;
   readonly #savepoints = new OpenSavepoints();
   readonly #cancellation: StatementCancellation | undefined;
   /** What Kysely has: in place of the connection, or the connection itself. */
@@ -109,7 +109,7 @@ export class TransactionGuard implements StatementFilter {
     this.#begin = new LeftBegin(
       (query) => this.send(query),
       this.outbox.oneTrip,
-      (cause) => this.refuse(endedBy.bind(undefined, cause)),
+      (cause) => this.refuse(() => endedBy(cause)),
     );
   }
 
@@ -149,8 +149,10 @@ export class TransactionGuard implements StatementFilter {
    * @returns false when it must be sent before: where the database can't; and where it may have to be cancelled, as COMMIT never is
    */
   leaveToCommit(insert: CompiledQuery): boolean {
-    if (!this.outbox.oneTrip?.insertAndCommit || this.signal || this.#begin?.isLeft) return false;
-    this.#lastInsert = insert;
+    const insertAndCommit = this.outbox.oneTrip?.insertAndCommit;
+    if (!insertAndCommit || this.signal || this.#begin?.isLeft) return false;
+    const commit = () => insertAndCommit(this.past, insert);
+    this.#commit = commit;
     return true;
   }
 
@@ -210,16 +212,11 @@ export class TransactionGuard implements StatementFilter {
       if (verifying) await verifying;
       this.refuseAll();
     });
-    await this.sendCommit(args);
+    if (this.#commit) await this.#commit();
+    else if (this.hasBegun) await this.send(...args);
     const leaving = this.leave();
     if (leaving) await leaving;
     return NOTHING;
-  }
-
-  private async sendCommit(args: ExecuteArguments): Promise<void> {
-    const insertAndCommit = this.outbox.oneTrip?.insertAndCommit;
-    if (this.#lastInsert && insertAndCommit) await insertAndCommit(this.past, this.#lastInsert);
-    else if (this.hasBegun) await this.send(...args);
   }
 
   private async rollback(args: ExecuteArguments): Promise<QueryResult<never>> {
@@ -306,7 +303,7 @@ export class TransactionGuard implements StatementFilter {
     if (this.#refusal || isRefusalOfAborted(cause)) return cause;
     this.#failure = { cause };
     if (await isGoneAfter(cause, this.outbox.dialect, (statement) => this.ask(statement)))
-      this.refuse(endedBy.bind(undefined, cause));
+      this.refuse(() => endedBy(cause));
     return cause;
   }
 
