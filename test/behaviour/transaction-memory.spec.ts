@@ -36,9 +36,12 @@ async function leftOfEach(run: () => Promise<void>): Promise<number> {
 describe('the transaction of a handler', () => {
   it('is garbage at its end, of the kind that is collected soon', async () => {
     const app = await createCrateApp({ database: 'libsql' });
-    const each = await leftOfEach(() => app.consumer.consume(PAYLOAD, onKafka(crateHeaders())));
-    expect(each).toBeLessThan(2_200);
-    await app.close();
+    try {
+      const each = await leftOfEach(() => app.consumer.consume(PAYLOAD, onKafka(crateHeaders())));
+      expect(each).toBeLessThan(2_200);
+    } finally {
+      await app.close();
+    }
   });
 });
 
@@ -47,9 +50,12 @@ for (const { name, needs } of DATABASES) {
     it('is garbage at its end, of the kind that is collected soon', async () => {
       const app = await SetStatusApp.start(name);
       let sent = 0;
-      const each = await leftOfEach(() => app.send(`status ${++sent}`));
-      expect(each).toBeLessThan(MAX_BYTES_OF_A_COMMAND[name]);
-      await app.close();
+      try {
+        const each = await leftOfEach(() => app.send(`status ${++sent}`));
+        expect(each).toBeLessThan(MAX_BYTES_OF_A_COMMAND[name]);
+      } finally {
+        await app.close();
+      }
     });
   });
 }

@@ -74,6 +74,6 @@ export function withConnections(
   const provideReal = executor.provideConnection.bind(executor);
   const provideConnection: typeof provideReal = (consumer, options) =>
     provideReal((connection) => consumer(convert(connection)), options);
-  Object.assign(executor, { provideConnection });
+  executor.provideConnection = provideConnection;
   return copy;
 }
